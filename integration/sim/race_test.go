@@ -1,0 +1,6 @@
+//go:build race
+
+package sim
+
+// raceEnabled says that this is slow.
+const raceEnabled = true

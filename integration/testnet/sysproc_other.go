@@ -1,0 +1,12 @@
+//go:build unix && !linux
+
+package testnet
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// ownGroup gives the child a process group, so that it can be told from others
+// when looking for what was left behind.
+func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }

@@ -1,0 +1,76 @@
+package dispatch
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics counts what crosses links. The nil *Metrics counts nothing.
+type Metrics struct {
+	messages *prometheus.CounterVec
+	frames   prometheus.Counter
+	drops    *prometheus.CounterVec
+	results  *prometheus.CounterVec
+	claims   *prometheus.CounterVec
+}
+
+// NewMetrics registers the counters; a nil registerer is legal.
+func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
+	m := &Metrics{
+		messages: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tenzro_job_messages_total",
+			Help: "Messages of the job protocol by direction."}, []string{"direction"}),
+		frames: prometheus.NewCounter(prometheus.CounterOpts{Name: "tenzro_job_frames_sent_total",
+			Help: "Frames of the job protocol that were sent; one frame carries up to 64 messages."}),
+		drops: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tenzro_job_messages_dropped_total",
+			Help: "Messages that were not understood or not expected, by cause."}, []string{"cause"}),
+		results: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tenzro_job_results_total",
+			Help: "Results that arrived, by verdict: accepted, rejected, failed, late."}, []string{"verdict"}),
+		claims: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tenzro_job_claims_total",
+			Help: "Leases that were claimed when a leader changed or a link was made again: made by this worker; adopted, refused by this coordinator."},
+			[]string{"outcome"}),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.messages, m.frames, m.drops, m.results, m.claims} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *Metrics) sent(n int) {
+	if m != nil {
+		m.frames.Inc()
+		m.messages.WithLabelValues("out").Add(float64(n))
+	}
+}
+
+func (m *Metrics) received(n, unknown int) {
+	if m != nil {
+		m.messages.WithLabelValues("in").Add(float64(n))
+		if unknown > 0 {
+			m.drops.WithLabelValues("unknown_type").Add(float64(unknown))
+		}
+	}
+}
+
+func (m *Metrics) dropped(cause string) {
+	if m != nil {
+		m.drops.WithLabelValues(cause).Inc()
+	}
+}
+
+func (m *Metrics) claim(outcome string) { m.claimed(outcome, 1) }
+
+func (m *Metrics) claimed(outcome string, n int) {
+	if m != nil {
+		m.claims.WithLabelValues(outcome).Add(float64(n))
+	}
+}
+
+func (m *Metrics) verdict(v string) {
+	if m != nil {
+		m.results.WithLabelValues(v).Inc()
+	}
+}

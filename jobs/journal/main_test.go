@@ -1,0 +1,19 @@
+package journal_test
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childDir); dir != "" {
+		os.Exit(child(dir, os.Stdout))
+	}
+	goleak.VerifyTestMain(m,
+		// Global goroutines of dependencies, started when they are imported or first
+		// used, which have no end.
+		goleak.IgnoreTopFunction("github.com/ipfs/go-log/v2/writer.(*MirrorWriter).logRoutine"),
+	)
+}

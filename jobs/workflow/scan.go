@@ -1,0 +1,93 @@
+package workflow
+
+// Walking over JSON that was read strictly before: nothing here checks it again.
+
+// space returns the first place at or behind i that is not white space.
+func space(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// stringEnd returns the place behind the string that begins at i.
+func stringEnd(b []byte, i int) int {
+	for i++; i < len(b) && b[i] != '"'; i++ {
+		if b[i] == '\\' {
+			i++
+		}
+	}
+	return i + 1
+}
+
+// valueEnd returns the place behind the value that begins at i.
+func valueEnd(b []byte, i int) int {
+	depth := 0
+	for i < len(b) {
+		switch b[i] {
+		case '"':
+			i = stringEnd(b, i)
+		case '{', '[':
+			depth++
+			i++
+			continue
+		case '}', ']':
+			if depth == 0 {
+				return i
+			}
+			depth--
+			i++
+		case ',', ':', ' ', '\n', '\t', '\r':
+			if depth == 0 {
+				return i
+			}
+			i++
+			continue
+		default:
+			for i < len(b) && b[i] != ',' && b[i] != ']' && b[i] != '}' && b[i] != ' ' && b[i] != '\n' && b[i] != '\t' && b[i] != '\r' {
+				i++
+			}
+		}
+		if depth == 0 {
+			return i
+		}
+	}
+	return i
+}
+
+// each calls fn with every member of the array or object in b, which begins at i:
+// the key as it is written, with quotes (empty in an array), and where the value
+// begins. fn returns where it ends. each returns the place behind the whole.
+func each(b []byte, i int, fn func(key []byte, at int) (end int)) int {
+	object := b[i] == '{'
+	for i = space(b, i+1); i < len(b) && b[i] != ']' && b[i] != '}'; {
+		var key []byte
+		if object {
+			end := stringEnd(b, i)
+			key = b[i:end]
+			i = space(b, space(b, end)+1) // behind the colon
+		}
+		i = space(b, fn(key, i))
+		if i < len(b) && b[i] == ',' {
+			i = space(b, i+1)
+		}
+	}
+	return i + 1
+}
+
+// elements returns the elements of the array b, as parts of it, and how many there
+// are; beyond most they are only counted. A value that is no array is not ok.
+func elements(b []byte, most int) (list [][]byte, n int, ok bool) {
+	at := space(b, 0)
+	if at >= len(b) || b[at] != '[' {
+		return nil, 0, false
+	}
+	each(b, at, func(_ []byte, i int) int {
+		end := valueEnd(b, i)
+		if n++; n <= most {
+			list = append(list, b[i:end])
+		}
+		return end
+	})
+	return list, n, true
+}

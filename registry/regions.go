@@ -1,0 +1,248 @@
+package registry
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/wire"
+)
+
+// Bounds and times of Regions.
+const (
+	// MaxCoordinators bounds the coordinators remembered.
+	MaxCoordinators = 4096
+	// SummaryLife is how long a summary counts after it was heard.
+	SummaryLife = DefaultHeartbeat * DefaultMissed
+	// KnownFor is how long a silent coordinator still counts as one of the
+	// network's validators.
+	KnownFor = 24 * time.Hour
+)
+
+// Region is one region as its coordinators describe it.
+type Region struct {
+	Summary  *wire.RegionSummary // shared: read it only
+	LastSeen time.Time
+}
+
+// Regions is what a gateway knows of the network: the last summary of every
+// coordinator.
+type Regions struct {
+	mu    sync.Mutex
+	heard map[core.NodeID]Region // by coordinator; at most MaxCoordinators
+}
+
+// NewRegions returns an empty table.
+func NewRegions() *Regions { return &Regions{heard: map[core.NodeID]Region{}} }
+
+// PutSummary takes a summary from its authenticated author. Refused are: one out
+// of bounds (core.Invalid), one about another coordinator (core.Denied), one that
+// is not newer than the last (core.Conflict), and a new coordinator when
+// MaxCoordinators are live (core.Exhausted). The caller must not change s
+// afterwards.
+func (r *Regions) PutSummary(from core.NodeID, s *wire.RegionSummary, now time.Time) error {
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	if from != s.Coordinator {
+		return core.Errorf(core.Denied, "coordinator", "%s sent a summary in the name of %s", from.Short(), s.Coordinator.Short())
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old, known := r.heard[from]
+	if known && s.Sequence <= old.Summary.Sequence {
+		return core.Errorf(core.Conflict, "sequence", "summary %d of %s is not newer than summary %d", s.Sequence, from.Short(), old.Summary.Sequence)
+	}
+	if !known && !r.makeRoom(now) {
+		return core.Errorf(core.Exhausted, "coordinators", "%d live coordinators are known, the limit", MaxCoordinators)
+	}
+	r.heard[from] = Region{Summary: s, LastSeen: now}
+	return nil
+}
+
+// makeRoom forgets coordinators after KnownFor, and silent ones earlier when the
+// table is full.
+func (r *Regions) makeRoom(now time.Time) bool {
+	for _, limit := range []time.Duration{KnownFor, SummaryLife} {
+		if len(r.heard) < MaxCoordinators {
+			return true
+		}
+		for id, h := range r.heard {
+			if now.Sub(h.LastSeen) >= limit {
+				delete(r.heard, id)
+			}
+		}
+	}
+	return len(r.heard) < MaxCoordinators
+}
+
+// Remove forgets a coordinator, for example when it laid the role down.
+func (r *Regions) Remove(id core.NodeID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.heard, id)
+}
+
+// Lost takes a coordinator whose link ended for silent until it is heard again: it
+// is not chosen any more, but still counted as known.
+func (r *Regions) Lost(id core.NodeID, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if h, known := r.heard[id]; known && h.live(now) {
+		h.LastSeen = now.Add(-SummaryLife)
+		r.heard[id] = h
+	}
+}
+
+// Regions returns each region heard of within SummaryLife once, sorted by id. Of
+// several coordinators the one that sees most workers describes it; the newest
+// of equals.
+func (r *Regions) Regions(now time.Time) []Region {
+	best := map[core.RegionID]Region{}
+	r.mu.Lock()
+	for _, h := range r.heard {
+		if old, ok := best[h.Summary.Region]; h.live(now) && (!ok || h.better(old)) {
+			best[h.Summary.Region] = h
+		}
+	}
+	r.mu.Unlock()
+	out := make([]Region, 0, len(best))
+	for _, h := range best {
+		out = append(out, h)
+	}
+	slices.SortFunc(out, func(a, b Region) int { return strings.Compare(string(a.Summary.Region), string(b.Summary.Region)) })
+	return out
+}
+
+func (h Region) live(now time.Time) bool { return now.Sub(h.LastSeen) < SummaryLife }
+
+// better is a total order, so that map order never shows.
+func (h Region) better(o Region) bool {
+	switch {
+	case h.Summary.Workers != o.Summary.Workers:
+		return h.Summary.Workers > o.Summary.Workers
+	case !h.LastSeen.Equal(o.LastSeen):
+		return h.LastSeen.After(o.LastSeen)
+	}
+	return h.Summary.Coordinator < o.Summary.Coordinator
+}
+
+// Coordinators returns the live coordinators of a region, sorted by id.
+func (r *Regions) Coordinators(region core.RegionID, now time.Time) []core.NodeID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []core.NodeID
+	for id, h := range r.heard {
+		if h.Summary.Region == region && h.live(now) {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// GlobalState answers the documented GET /network/state: the live regions sorted
+// by id, the free share of the network weighted by workers, and its validators
+// (coordinators): known within KnownFor, and heard within SummaryLife.
+func (r *Regions) GlobalState(now time.Time) core.GlobalState {
+	state := core.GlobalState{Regions: []core.RegionState{}}
+	workers := 0
+	for _, h := range r.Regions(now) {
+		s := h.Summary
+		state.Regions = append(state.Regions, core.RegionState{ID: s.Region, Capacity: s.Capacity, PerformanceScore: s.Performance})
+		weight := float64(s.Workers)
+		state.GlobalCapacity = sum(state.GlobalCapacity,
+			core.Capacity{CPU: s.Capacity.CPU * weight, Memory: s.Capacity.Memory * weight, Storage: s.Capacity.Storage * weight})
+		workers += s.Workers
+	}
+	if workers > 0 {
+		state.GlobalCapacity = scaled(state.GlobalCapacity, 1/float64(workers))
+	}
+	state.TotalValidators, state.ActiveValidators = r.count(now)
+	return state
+}
+
+func (r *Regions) count(now time.Time) (total, active int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, h := range r.heard {
+		if now.Sub(h.LastSeen) < KnownFor {
+			total++
+		}
+		if h.live(now) {
+			active++
+		}
+	}
+	return total, active
+}
+
+// PickRegion returns the regions that could run a task, best first, ordered by
+// capacity and performance: the free share of the scarcer of CPU and memory
+// times the performance score. Equal regions come in the random order of seed. A
+// region without a live worker of a sufficient tier or without the task type is
+// left out; when none remains the error (core.Unavailable) says what is missing.
+func (r *Regions) PickRegion(req core.Requirements, task core.TaskType, now time.Time, seed uint64) ([]core.RegionID, error) {
+	regions := r.Regions(now)
+	fit := slices.DeleteFunc(slices.Clone(regions), func(h Region) bool { return cannot(h.Summary, req, task) != "" })
+	if len(fit) == 0 {
+		return nil, core.Errorf(core.Unavailable, "region", "%s", explainRegions(regions, req, task))
+	}
+	rng := rand.New(rand.NewPCG(seed, 0))
+	rng.Shuffle(len(fit), func(i, j int) { fit[i], fit[j] = fit[j], fit[i] })
+	slices.SortStableFunc(fit, func(a, b Region) int { return regionBand(b.Summary) - regionBand(a.Summary) })
+	out := make([]core.RegionID, len(fit))
+	for i, h := range fit {
+		out[i] = h.Summary.Region
+	}
+	return out, nil
+}
+
+// regionBand is the score of a region in 0..bands*bands. Neither factor is let
+// fall to zero: a full region that performs well still beats one that does not.
+func regionBand(s *wire.RegionSummary) int {
+	const floor = 1.0 / bands
+	free := max(floor, min(s.Capacity.CPU, s.Capacity.Memory))
+	return int(free * max(floor, s.Performance) * bands * bands)
+}
+
+// cannot returns the need that no worker of the region meets, "" for none.
+func cannot(s *wire.RegionSummary, req core.Requirements, task core.TaskType) string {
+	switch {
+	case s.Workers < 1:
+		return needCompute
+	case task != "" && !slices.Contains(s.Runtimes, task):
+		return needRuntime
+	case bestTier(s) < req.MinTier:
+		return needTier
+	}
+	return ""
+}
+
+func bestTier(s *wire.RegionSummary) core.Tier {
+	for tier := core.TierTrainer; tier > core.TierAny; tier-- {
+		if s.ByTier[tier.String()] > 0 {
+			return tier
+		}
+	}
+	return core.TierAny
+}
+
+func explainRegions(regions []Region, req core.Requirements, task core.TaskType) string {
+	stage, best := -1, core.TierAny
+	for _, h := range regions {
+		stage = max(stage, slices.Index(needs(), cannot(h.Summary, req, task)))
+		best = max(best, bestTier(h.Summary))
+	}
+	switch {
+	case stage < 0:
+		return "no region is known"
+	case needs()[stage] == needCompute:
+		return "no region has a live worker"
+	case needs()[stage] == needRuntime:
+		return "no region runs task type " + string(task)
+	}
+	return "no region has tier " + req.MinTier.String() + "; best is " + best.String()
+}

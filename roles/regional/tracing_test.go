@@ -1,0 +1,68 @@
+package regional
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/internal/trace"
+	"github.com/tenzro/tenzro/wire"
+)
+
+const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+// TestTraceOfAJob: a region tells where a job's time went, its workers' too, under
+// the name that the offer carried, and passes that name on.
+//
+// spec 2.34
+func TestTraceOfAJob(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.v.deps.Trace = trace.NewRing(0)
+		w := r.worker(1, 1, nil)
+		context, ok := trace.Parse(traceparent)
+		if !ok {
+			t.Fatal("the example is none")
+		}
+		r.v.deps.Trace.Begin(jobID, context) // as the offer's Take does
+		j := r.offer(jobID, specOf(numbers(100), `["sum"]`, 2))
+		j.completed()
+		w.mu.Lock()
+		for _, o := range w.taken {
+			if o.Trace != traceparent {
+				t.Errorf("the worker was offered trace %q", o.Trace)
+			}
+		}
+		w.mu.Unlock()
+		told, err := wire.DecodeTrace(r.asked(wire.JobQuery{TaskID: jobID, Op: wire.QueryTrace}).Output.Inline, jobID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, s := range told.Spans {
+			names = append(names, s.At+" "+s.Name)
+		}
+		slices.Sort(names)
+		want := []string{"region commit", "region lease", "region lease", "region merge", "region plan", "region queue",
+			"worker execute", "worker execute", "worker prepare", "worker prepare"}
+		if !slices.Equal(names, want) || told.TraceID != context.ID() {
+			t.Errorf("trace %s: %v", told.TraceID, names)
+		}
+	})
+}
+
+// TestWorkerSpansAreBounded: a worker that claims impossible times does no harm.
+func TestWorkerSpansAreBounded(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.v.deps.Trace = trace.NewRing(0)
+		r.v.deps.Trace.Begin(jobID, trace.New())
+		for _, us := range [][2]int64{{-1, -1}, {1 << 62, 1 << 62}, {5, 1 << 40}} {
+			r.v.workerSpans(&wire.JobResult{TaskID: jobID, Attempt: 1, TookUS: us[0], RunUS: us[1]}, "w", time.Now())
+		}
+		for _, s := range r.v.deps.Trace.Spans(jobID) {
+			if s.TookUS < 0 || s.TookUS > core.MaxTimeout.Microseconds() || s.At != core.AtWorker {
+				t.Errorf("span %+v", s)
+			}
+		}
+	})
+}
