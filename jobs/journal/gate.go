@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,17 +39,27 @@ type proposal struct {
 // writes and syncs each as one entry. One batch is under way at a time; what
 // arrives meanwhile is the next.
 type gate struct {
-	raft *raft.Raft
-	wait time.Duration // for room in raft's queue
-	wake chan struct{} // something waits
+	apply func([]byte) (any, error) // has one entry committed and returns the state machine's answer
+	wake  chan struct{}             // something waits
 
 	mu      sync.Mutex
 	waiting []*proposal
 	shut    bool
 }
 
-func newGate(r *raft.Raft, wait time.Duration) *gate {
-	return &gate{raft: r, wait: wait, wake: make(chan struct{}, 1)}
+func newGate(apply func([]byte) (any, error)) *gate {
+	return &gate{apply: apply, wake: make(chan struct{}, 1)}
+}
+
+// applyTo commits entries with r, waiting at most so long for room in its queue.
+func applyTo(r *raft.Raft, wait time.Duration) func([]byte) (any, error) {
+	return func(data []byte) (any, error) {
+		f := r.Apply(data, wait)
+		if err := f.Error(); err != nil {
+			return nil, err
+		}
+		return f.Response(), nil
+	}
 }
 
 // put adds an entry to the next batch. It is an error when done will not be
@@ -77,7 +88,7 @@ func (g *gate) withdraw(p *proposal) bool {
 	defer g.mu.Unlock()
 	for i, w := range g.waiting {
 		if w == p {
-			g.waiting = append(g.waiting[:i], g.waiting[i+1:]...)
+			g.waiting = slices.Delete(g.waiting, i, i+1)
 			return true
 		}
 	}
@@ -94,7 +105,7 @@ func (g *gate) serve(ctx context.Context) error {
 			return nil
 		case <-g.wake:
 		}
-		for n := g.size(); n > 0; n = g.size() {
+		for n := g.size(); n > 0 && ctx.Err() == nil; n = g.size() {
 			if max(n, last) >= company {
 				g.linger(ctx, n)
 			}
@@ -148,7 +159,7 @@ func (g *gate) take() (batch, late []*proposal) {
 		}
 		batch = append(batch, p)
 	}
-	g.waiting = append(g.waiting[:0], g.waiting[n:]...)
+	g.waiting = slices.Delete(g.waiting, 0, n)
 	return batch, late
 }
 
@@ -159,12 +170,12 @@ func (g *gate) send(batch []*proposal) {
 		tell(batch, err)
 		return
 	}
-	f := g.raft.Apply(data, g.wait)
-	if err := f.Error(); err != nil {
+	answers, err := g.apply(data)
+	if err != nil {
 		tell(batch, err)
 		return
 	}
-	switch answer := f.Response().(type) {
+	switch answer := answers.(type) {
 	case nil:
 		tell(batch, nil)
 	case error:

@@ -249,7 +249,7 @@ func (g *Group) start() (*groupRun, error) {
 		run.trans.Close()
 		return nil, core.Errorf(core.Corrupt, "journal", "starting from the log in %s: %w", g.cfg.Dir, err).WithHint(hintDamaged)
 	}
-	run.gate = newGate(run.raft, g.cfg.Wait)
+	run.gate = newGate(applyTo(run.raft, g.cfg.Wait))
 	g.snaps.sending.Store(true)
 	g.snapped.Store(g.store.entries.Load() - g.sinceSnapshot())
 	g.snapB.Store(g.store.bytes.Load())
