@@ -154,6 +154,7 @@ type NodeStatus struct {
 	CreditsEarned string         `json:"creditsEarned"` // decimal string of base units
 	ActiveTasks   int            `json:"activeTasks"`
 	Queued        int            `json:"queued"`
+	Resting       string         `json:"resting,omitempty"` // why the node takes no work just now
 }
 
 // Peer is one connected peer. What is not known about it is left out.

@@ -3,6 +3,7 @@ package node
 import (
 	"time"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 )
 
@@ -62,6 +63,11 @@ type ComputeConfig struct {
 	MaxMemoryMB int64 // 0 = what the machine has
 	Slots       int   // subtasks at once; 0 = number of cores
 	Price       int64 // asked for a million operations, in base units
+	// Hours are when the machine works for others, as compute.ParseSchedule reads
+	// them; empty = always.
+	Hours          string
+	PauseOnBattery bool
+	MaxCelsius     int // takes no work when hotter; 0 = whatever its heat
 }
 
 // JobsConfig are the times of the job protocol; zero values take the defaults
@@ -98,6 +104,12 @@ func (c Config) Validate() error {
 	}
 	if c.Compute.MaxCPU < 0 || c.Compute.MaxCPU > 100 || c.Compute.MaxMemoryMB < 0 || c.Compute.Slots < 0 || c.Compute.Price < 0 {
 		return core.Errorf(core.Invalid, "compute", "the compute limits are out of range: CPU is 1 to 100 percent, memory, slots and price are not negative")
+	}
+	if c.Compute.MaxCelsius < 0 {
+		return core.Errorf(core.Invalid, "compute", "the temperature limit is negative: it is degrees Celsius, 0 for none")
+	}
+	if _, err := compute.ParseSchedule(c.Compute.Hours); err != nil {
+		return err
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// sampleEvery is how often the machine's free resources are looked at.
+	// sampleEvery is how often the machine is looked at.
 	sampleEvery = 15 * time.Second
 	// criticalShare and recoveredShare are the free shares of memory and disk at
 	// which a node is short of something and is not any more.
@@ -19,8 +19,22 @@ const (
 	recoveredShare = 0.10
 )
 
-// newPressure tells when the machine gets short of memory or disk. A busy CPU is
-// what the machine is there for and no reason for alarm.
+// buildRest makes the decision whether this machine takes work now, so that a
+// node that starts outside its hours takes none. That hours can be read is
+// checked by Validate.
+func (n *Node) buildRest(ctx context.Context) error {
+	hours, err := compute.ParseSchedule(n.cfg.Compute.Hours)
+	if err != nil {
+		return err
+	}
+	n.rest = compute.NewRest(compute.Rules{Hours: hours, PauseOnBattery: n.cfg.Compute.PauseOnBattery, MaxCelsius: n.cfg.Compute.MaxCelsius})
+	n.setResting(n.rest.Observe(time.Now(), compute.ReadPower(ctx), core.Capacity{CPU: 1, Memory: 1, Storage: 1}))
+	return nil
+}
+
+// newPressure looks whether the machine gets short of memory or disk, and
+// whether it has to rest. A busy CPU is what the machine is there for and no
+// reason for alarm.
 func newPressure(n *Node) service.Service {
 	sampler := compute.NewSampler(n.cfg.Home)
 	pressure := compute.NewPressure(criticalShare, recoveredShare)
@@ -29,6 +43,7 @@ func newPressure(n *Node) service.Service {
 		if err != nil {
 			return err
 		}
+		n.setResting(n.rest.Observe(time.Now(), compute.ReadPower(ctx), r.Free()))
 		free := r.Free()
 		free.CPU = 1
 		changed, critical := pressure.Observe(free)
@@ -37,6 +52,26 @@ func newPressure(n *Node) service.Service {
 		}
 		return nil
 	})
+}
+
+// Resting returns why this node takes no work just now; empty when it takes some.
+func (n *Node) Resting() string {
+	if why := n.resting.Load(); why != nil {
+		return *why
+	}
+	return ""
+}
+
+// setResting remembers why the node rests and logs when that begins or ends.
+func (n *Node) setResting(why string) {
+	was := n.Resting()
+	n.resting.Store(&why)
+	switch {
+	case why != "" && was == "":
+		n.log.Info().Str("why", why).Msg("this node rests: it finishes what it runs and takes nothing new")
+	case why == "" && was != "":
+		n.log.Info().Msg("this node takes work again")
+	}
 }
 
 func (n *Node) tellPressure(critical bool, free core.Capacity) {

@@ -40,7 +40,7 @@ func (n *Node) Status() api.NodeStatus {
 		Type: set.Highest().String(), Roles: set.Names(), Tier: n.tier(), Mode: n.Mode(), State: n.lifecycle(), StartedAt: n.started.UTC(),
 		UptimeS: int64(time.Since(n.started).Seconds()), Peers: len(peers), MinPeers: neededPeers(n.cfg.P2P.MinPeers, peers),
 		Addrs: n.host.Addrs(), HTTP: n.httpAddr(), Metrics: metrics, CreditsEarned: strconv.FormatInt(n.tasks.Credits(), 10),
-		ActiveTasks: n.tasks.Active() + n.validator.InProgress(), Queued: queued}
+		ActiveTasks: n.tasks.Active() + n.validator.InProgress(), Queued: queued, Resting: n.Resting()}
 }
 
 // shownRegion is the region a person would say this node is in.

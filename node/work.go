@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
@@ -41,8 +42,10 @@ func (n *Node) buildCompute() error {
 	n.planners = map[core.TaskType]compute.Planner{taskCompute: engine}
 	n.executors = map[core.TaskType]compute.Executor{taskCompute: engine}
 	var err error
-	n.engine, err = compute.NewEngine(n.executors, n.capacity, n.registerer, n.log)
-	return err
+	if n.engine, err = compute.NewEngine(n.executors, n.capacity, n.registerer, n.log); err != nil {
+		return err
+	}
+	return n.buildRest(context.Background())
 }
 
 // offered is what of the machine is given to others: the operator's limits cut
@@ -118,6 +121,9 @@ func (n *Node) regionOf(set core.RoleSet) core.RegionID {
 func (n *Node) acceptsWork() error {
 	if !n.roleSet().Can().Has(core.CanCompute) {
 		return core.Errorf(core.Denied, "role", "this node has no role that computes")
+	}
+	if why := n.Resting(); why != "" {
+		return core.Errorf(core.Unavailable, "rest", "this node rests: %s", why)
 	}
 	return n.Ready()
 }

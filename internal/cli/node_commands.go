@@ -52,6 +52,9 @@ func drawNode(n api.NodeStatus) grid {
 	g.add("up", time.Duration(n.UptimeS)*time.Second)
 	g.add("peers", fmt.Sprintf("%d, at least %d wanted", n.Peers, n.MinPeers))
 	g.add("tasks", fmt.Sprintf("%d active, %d queued", n.ActiveTasks, n.Queued))
+	if n.Resting != "" {
+		g.add("resting", n.Resting)
+	}
 	g.add("api", n.HTTP)
 	g.add("metrics", orDash(n.Metrics))
 	for _, a := range n.Addrs {

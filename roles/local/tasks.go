@@ -23,6 +23,8 @@ import (
 const (
 	// busyRetryMS is when a coordinator may offer again after "busy".
 	busyRetryMS = 50
+	// restRetryMS is the same of a node that takes no work for a while.
+	restRetryMS = 1000
 	// maxRewardsSeen bounds the memory that keeps a reward from counting twice.
 	maxRewardsSeen = 1 << 16
 )
@@ -101,6 +103,9 @@ func (t *Tasks) Take(_ core.NodeID, o *wire.JobOffer) (*dispatch.Ticket, *wire.J
 		return nil, &wire.JobReject{Reason: wire.RefusedUnable, Message: "a local node takes subtasks, not jobs"}
 	}
 	if err := t.deps.Accepts(); err != nil {
+		if errors.Is(err, core.Unavailable) { // it will pass
+			return nil, &wire.JobReject{Reason: wire.RefusedBusy, Message: err.Error(), RetryAfterMS: restRetryMS}
+		}
 		return nil, &wire.JobReject{Reason: wire.RefusedPolicy, Message: err.Error()}
 	}
 	res, why, err := t.reserve(o.Task.Requirements)

@@ -136,7 +136,6 @@ func TestRunsAndSigns(t *testing.T) {
 // TestRefusals: work is refused with the documented reasons, and a refusal
 // reserves nothing.
 //
-
 // spec 0.18 4.22
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
@@ -153,6 +152,7 @@ func TestRefusals(t *testing.T) {
 		{"more than the operator gives", func(r *rig) { r.capacity.LimitCPU(50) }, func(o *wire.JobOffer) { o.Task.Requirements.CPU = 51 }, wire.RefusedUnable, false},
 		{"out of bounds", func(*rig) {}, func(o *wire.JobOffer) { o.Task.Requirements.CPU = -1 }, wire.RefusedUnable, false},
 		{"a whole job", func(*rig) {}, func(o *wire.JobOffer) { o.Class = wire.ClassJob }, wire.RefusedUnable, false},
+		{"resting", func(r *rig) { r.refuse = core.Errorf(core.Unavailable, "rest", "on battery") }, func(*wire.JobOffer) {}, wire.RefusedBusy, true},
 		{"not ready", func(r *rig) { r.refuse = errors.New("0 of 3 peers") }, func(*wire.JobOffer) {}, wire.RefusedPolicy, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -140,6 +140,15 @@ func computeKeys() []Key {
 		{Path: "compute.price", Flag: "price", Arg: "UNITS", Default: "0", Max: int64(core.MaxAmount),
 			Doc:  "base units asked for a million elementary operations; tasks with a lower maxPrice go to others",
 			bind: func(s *Settings) any { return &s.Node.Compute.Price }},
+		{Path: "compute.hours", Flag: "hours", Arg: "WHEN",
+			Doc:  "when the node takes work, in local time, for example '22:00-06:00' or 'mon-fri 19:00-07:00, sat 00:00-24:00'; empty: always",
+			bind: func(s *Settings) any { return &s.Node.Compute.Hours }},
+		{Path: "compute.pauseOnBattery", Flag: "pause-on-battery", Default: "false",
+			Doc:  "take no work while the machine runs on battery",
+			bind: func(s *Settings) any { return &s.Node.Compute.PauseOnBattery }},
+		{Path: "compute.maxCelsius", Flag: "max-celsius", Arg: "DEGREES", Default: "0", Max: 150,
+			Doc:  "take no work while the hottest sensor shows more; 0: whatever it shows",
+			bind: func(s *Settings) any { return &s.Node.Compute.MaxCelsius }},
 	}
 }
 

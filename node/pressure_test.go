@@ -1,0 +1,66 @@
+package node
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/wire"
+)
+
+// hoursAround is a schedule that is open, or closed, for the next hours.
+func hoursAround(open bool) string {
+	from, to := time.Now().Add(-time.Hour), time.Now().Add(3*time.Hour)
+	if !open {
+		from, to = to, from
+	}
+	return from.Format("15:04") + "-" + to.Format("15:04")
+}
+
+// TestNodeRests: a node outside its hours takes no work, says why, and takes it
+// again when they begin.
+//
+// spec 0.18
+func TestNodeRests(t *testing.T) {
+	t.Parallel()
+	c := config(t, "global", "local")
+	c.Compute.Hours = hoursAround(false)
+	n, _ := run(t, c)
+	if err := n.acceptsWork(); !errors.Is(err, core.Unavailable) || !strings.Contains(n.Status().Resting, "outside its hours") {
+		t.Fatalf("accepts work: %v; status says %q", err, n.Status().Resting)
+	}
+	if size := n.tasks.Window().Size(wire.ClassSubtask); size != 0 {
+		t.Errorf("asks for %d subtasks", size)
+	}
+	n.setResting("")
+	answers55(t, n)
+}
+
+// TestNodeWorksInItsHours is the other half.
+func TestNodeWorksInItsHours(t *testing.T) {
+	t.Parallel()
+	c := config(t, "global", "local")
+	c.Compute.Hours = hoursAround(true)
+	n, _ := run(t, c)
+	if why := n.Resting(); why != "" {
+		t.Fatalf("rests: %s", why)
+	}
+	answers55(t, n)
+}
+
+// TestHoursAreChecked: a schedule that cannot be read keeps the node from
+// starting.
+func TestHoursAreChecked(t *testing.T) {
+	c := config(t)
+	c.Compute.Hours = "nights"
+	if err := c.Validate(); !errors.Is(err, core.Invalid) {
+		t.Errorf("got %v", err)
+	}
+	c = config(t)
+	c.Compute.MaxCelsius = -1
+	if err := c.Validate(); !errors.Is(err, core.Invalid) {
+		t.Errorf("got %v", err)
+	}
+}
