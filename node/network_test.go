@@ -118,7 +118,7 @@ func TestGatewayOfAnotherRegion(t *testing.T) {
 // TestResultsAreGossiped: how a task ended in a region is told on its topic, as a
 // digest that others can compare.
 //
-// spec 2.34
+// spec 2.19 2.34
 func TestResultsAreGossiped(t *testing.T) {
 	t.Parallel()
 	n, other, _ := pair(t, []string{"global", "regional", "local"}, []string{"global"})
