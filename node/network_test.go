@@ -84,9 +84,10 @@ func TestWorkerComesAndGoes(t *testing.T) {
 }
 
 // TestGatewayOfAnotherRegion: a gateway without workers hands its tasks to the
-// region, and answers for the tasks of other gateways.
+// region, answers for the tasks of other gateways, and measures how far the region
+// is, by which it prefers near ones.
 //
-// spec 0.2 0.25
+// spec 0.2 0.25 2.65
 func TestGatewayOfAnotherRegion(t *testing.T) {
 	t.Parallel()
 	n, gateway, _ := pair(t, []string{"regional", "local"}, []string{"global"})
@@ -113,6 +114,12 @@ func TestGatewayOfAnotherRegion(t *testing.T) {
 	if _, known := gateway.workers.Get(n.ID(), time.Now()); known {
 		t.Error("the gateway lists the region's node as its own worker")
 	}
+	await(t, "the gateway to know how far the region is", func() error {
+		if known := gateway.regions.Regions(time.Now()); len(known) != 1 || known[0].RTT <= 0 {
+			return fmt.Errorf("regions %+v", known)
+		}
+		return nil
+	})
 }
 
 // TestResultsAreGossiped: how a task ended in a region is told on its topic, as a
