@@ -238,6 +238,9 @@ func (c *childLink) settle(ctx context.Context, e *entry, u *jobs.Unit, m *wire.
 	go func() { // the owner may have to wait for a disk
 		defer d.final.Done()
 		e.last(func() { e.owner.Done(u, id, m, output) })
+		if r, ok := e.owner.(Recorder); ok && !r.Recorded(u) {
+			return
+		}
 		c.creditIn(epoch, u, m)
 	}()
 }
