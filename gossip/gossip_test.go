@@ -13,7 +13,9 @@ import (
 )
 
 // Each kind of announcement reaches every subscriber of six nodes once, signed by
-// its author. spec 2.17 2.18 2.19 2.20 2.21 2.23 0.23
+// its author.
+//
+// spec 2.17 2.18 2.19 2.20 2.21 2.23 0.23
 func TestEveryKindIsDelivered(t *testing.T) {
 	simulate(t, 6, func(t *testing.T, nodes []*node) {
 		author := nodes[0]

@@ -95,7 +95,9 @@ func attacks() []attack {
 }
 
 // What is forged, stale, oversized, unknown or misplaced is dropped and counted,
-// costs the neighbour who sent it, and goes no further. spec 2.53 0.23
+// costs the neighbour who sent it, and goes no further.
+//
+// spec 2.53 0.23
 func TestHostileNeighbour(t *testing.T) {
 	for _, a := range attacks() {
 		t.Run(a.name, func(t *testing.T) {

@@ -108,7 +108,9 @@ func TestPublishRefuses(t *testing.T) {
 	})
 }
 
-// The documented kinds of messages each have their topic. spec 2.23
+// The documented kinds of messages each have their topic.
+//
+// spec 2.23
 func TestKinds(t *testing.T) {
 	want := map[wire.Type]Kind{wire.TypeAnnouncement: Jobs, wire.TypeCapabilities: Capabilities, wire.TypeDigests: Results, wire.TypeReputation: Reputation}
 	for typ, kind := range want {

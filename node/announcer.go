@@ -56,6 +56,8 @@ func (a *announcer) serve(ctx context.Context) error {
 	}
 	calls, stop := work.Subscribe(64)
 	defer stop()
+	moved, deaf := reputation.Subscribe(maxPending)
+	defer deaf()
 	tick := time.NewTicker(announceEvery)
 	defer tick.Stop()
 	for {
@@ -64,6 +66,8 @@ func (a *announcer) serve(ctx context.Context) error {
 			return ctx.Err()
 		case c := <-calls:
 			a.help(c.From, c.Body)
+		case m := <-moved:
+			a.n.believe(m.From, m.Body)
 		case <-tick.C:
 			a.tell(ctx, results, reputation)
 			a.overflow(ctx, work)

@@ -32,6 +32,8 @@ func (n *Node) startGlobal(tree *service.Tree) error {
 	tree.Add("regions", service.Func("regions", n.links.seekRegions))
 	tree.Add("state", global.NewState(n.regions, n.events))
 	tree.Add("calls", service.Func("calls", n.announcer.call))
+	far := &distances{n: n}
+	tree.Add("distances", service.Every("distances", distanceLook, 0, far.measure))
 	tree.Add("gateway-key", service.Every("gateway-key", time.Minute, 0, func(ctx context.Context) error {
 		n.provide(ctx, gatewayKey)
 		return nil

@@ -265,7 +265,9 @@ func (k *keeper) Update(id core.TaskID, fn func(jobs.Job) (jobs.Job, error)) err
 }
 
 // Keep implements journal.Journal.
-func (k *keeper) Keep(id core.TaskID, part jobs.Part) error { return k.now().Keep(id, part) }
+func (k *keeper) Keep(id core.TaskID, part jobs.Part, recorded func()) error {
+	return k.now().Keep(id, part, recorded)
+}
 
 // End implements journal.Journal.
 func (k *keeper) End(ctx context.Context, r core.TaskResult, now time.Time) (jobs.Job, error) {

@@ -133,9 +133,10 @@ func TestGatewayModes(t *testing.T) {
 }
 
 // TestGatewayCallsWorkers: a gateway that no worker has found finds one with work
-// that waits: the worker links itself when it hears of it.
+// that waits: a task that a client submits is announced by gossip, and the worker
+// links itself when it hears of it.
 //
-// spec 2.39 2.40
+// spec 2.17 2.30 2.39 2.40
 func TestGatewayCallsWorkers(t *testing.T) {
 	t.Parallel()
 	c := config(t, "global")

@@ -84,9 +84,10 @@ func TestWorkerComesAndGoes(t *testing.T) {
 }
 
 // TestGatewayOfAnotherRegion: a gateway without workers hands its tasks to the
-// region, and answers for the tasks of other gateways.
+// region, answers for the tasks of other gateways, and measures how far the region
+// is, by which it prefers near ones.
 //
-// spec 0.2 0.25
+// spec 0.2 0.25 2.65
 func TestGatewayOfAnotherRegion(t *testing.T) {
 	t.Parallel()
 	n, gateway, _ := pair(t, []string{"regional", "local"}, []string{"global"})
@@ -113,12 +114,58 @@ func TestGatewayOfAnotherRegion(t *testing.T) {
 	if _, known := gateway.workers.Get(n.ID(), time.Now()); known {
 		t.Error("the gateway lists the region's node as its own worker")
 	}
+	await(t, "the gateway to know how far the region is", func() error {
+		if known := gateway.regions.Regions(time.Now()); len(known) != 1 || known[0].RTT <= 0 {
+			return fmt.Errorf("regions %+v", known)
+		}
+		return nil
+	})
+}
+
+// TestLookupAndMatch: workers that were told of a node that is no coordinator find
+// the region through the DHT, and of those that come the capable one gets the
+// task.
+//
+// spec 2.15 2.31 2.32
+func TestLookupAndMatch(t *testing.T) {
+	t.Parallel()
+	c := config(t, "feedback")
+	known, _ := run(t, c)
+	start := func(region core.RegionID, roles ...string) *Node {
+		c := config(t, roles...)
+		c.Region, c.P2P.Bootstrap = region, []string{bootstrapAddr(known.host.Addrs())}
+		n, _ := run(t, c)
+		return n
+	}
+	region := start(east, "regional")
+	small, large := start("", "inference"), start("", "trainer")
+	for _, worker := range []*Node{small, large} {
+		await(t, "a worker to find the region", func() error {
+			if !region.region.Attached(worker.ID()) {
+				return errors.New("not linked")
+			}
+			return nil
+		})
+	}
+	task := sample()
+	task.Requirements.MinTier = core.TierTrainer
+	g := gatewayTasks{region.coordinator, region}
+	for range 5 {
+		s, err := g.Submit(t.Context(), task, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := g.Result(t.Context(), s.TaskID, patience)
+		if err != nil || !slices.Equal(r.Workers, []core.NodeID{large.ID()}) || string(r.Result) != "55" {
+			t.Errorf("result %+v, %v; want one of %s", r, err, large.ID())
+		}
+	}
 }
 
 // TestResultsAreGossiped: how a task ended in a region is told on its topic, as a
 // digest that others can compare.
 //
-// spec 2.34
+// spec 2.19 2.34
 func TestResultsAreGossiped(t *testing.T) {
 	t.Parallel()
 	n, other, _ := pair(t, []string{"global", "regional", "local"}, []string{"global"})

@@ -310,8 +310,8 @@ func (l *links) attend(ctx context.Context, link dispatch.Link, hello *wire.Hell
 		}
 		l.n.log.Warn().Str("node", string(link.Peer())).Str("region", string(hello.Region)).Str("leader", string(now.Peer())).
 			Msg("the region's leader is silent and another one leads")
-		if now.Peer() != link.Peer() {
-			_ = link.Close()
+		if now.Peer() != link.Peer() { // nothing that waits is to be offered to the silent one
+			l.n.gateway.Detach(link.Peer())
 		}
 		l.below(l.n.gateway, l.regions, now, found) // a second link of a node replaces the first
 		return

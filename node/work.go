@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"maps"
 	"math/rand/v2"
-	"time"
 
 	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/vector"
@@ -126,22 +125,4 @@ func (n *Node) acceptsWork() error {
 		return core.Errorf(core.Unavailable, "rest", "this node rests: %s", why)
 	}
 	return n.Ready()
-}
-
-// judge moves a worker's reputation on what its region saw, and tells the
-// others when it fell.
-func (n *Node) judge(child core.NodeID, c dispatch.Conduct, evidence core.Digest) {
-	change := registry.Change{Delta: registry.Verified, Cause: "verified", Evidence: evidence}
-	switch c {
-	case dispatch.Lied:
-		change.Delta, change.Cause = registry.InvalidProof, registry.CauseInvalidProof
-	case dispatch.LostLease:
-		change.Delta, change.Cause = registry.LeaseLost, "lease_lost"
-	}
-	score, err := n.reputation.Apply(child, change, time.Now())
-	if err != nil || c == dispatch.Delivered {
-		return
-	}
-	n.log.Warn().Str("node", string(child)).Str("cause", change.Cause).Int("reputation", score).Msg("reputation fell")
-	n.announcer.reputation(&wire.ReputationUpdate{NodeID: child, Delta: change.Delta, Score: score, Cause: change.Cause, Evidence: evidence})
 }

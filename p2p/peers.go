@@ -162,11 +162,31 @@ func (h *Host) connect(ctx context.Context, info peer.AddrInfo) error {
 	ctx, cancel := withTimeout(ctx, dialTimeout)
 	defer cancel()
 	h.forgetBackoff(info.ID)
+	if h.host.Network().Connectedness(info.ID) == network.Limited {
+		h.straighten(ctx, info)
+		return nil
+	}
 	if err := h.host.Connect(ctx, info); err != nil {
 		return core.Errorf(core.Unavailable, "connect", "connecting to %s: %w", info.ID, err)
 	}
 	h.learn(info)
 	return nil
+}
+
+// straightenTimeout bounds the search for a direct way to a peer that a relay
+// connects already. Where there is none, hole punching may still make one.
+const straightenTimeout = 2 * time.Second
+
+// straighten looks for a direct way to a peer that is connected over a relay only:
+// libp2p itself is content with that one, which carries no work and is slower.
+func (h *Host) straighten(ctx context.Context, info peer.AddrInfo) {
+	ctx, cancel := context.WithTimeout(network.WithForceDirectDial(ctx, "a relay carries no work"), straightenTimeout)
+	defer cancel()
+	if err := h.host.Connect(ctx, info); err != nil {
+		h.log.Debug().Err(err).Stringer("peer", info.ID).Msg("no direct way to a peer behind a relay")
+		return
+	}
+	h.learn(info)
 }
 
 // Ban disconnects a peer and keeps it out until a time. Bans live as long as the

@@ -8,6 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
+	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
+	"github.com/multiformats/go-multiaddr"
+
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/p2p"
 	"github.com/tenzro/tenzro/p2p/p2ptest"
@@ -131,6 +137,64 @@ func TestSimulatedPartition(t *testing.T) {
 			})
 		})
 	}
+}
+
+// pinged measures the shortest of three round trips, also over a connection that
+// a relay carries.
+func pinged(t *testing.T, from *p2p.Host, to peer.ID) time.Duration {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(network.WithAllowLimitedConn(t.Context(), "test"), time.Minute)
+	defer cancel()
+	answers, best := ping.Ping(ctx, from.LibP2P(), to), time.Hour
+	for range 3 {
+		r := <-answers
+		if r.Error != nil {
+			t.Fatal(r.Error)
+		}
+		best = min(best, r.RTT)
+	}
+	return best
+}
+
+// Two workers that can reach each other do so directly, though both also know a
+// way over a coordinator that relays: on a network where every hop takes 10 ms,
+// 20 ms there and back instead of 40.
+//
+// spec 2.3 2.67
+func TestSimulatedDirectPathIsShorter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nw := p2ptest.NewNetwork(t, 3, func(i int, c *p2p.Config) {
+			if i > 0 {
+				c.Class, c.DHTClient = core.Local, true
+				return
+			}
+			c.Reachability = p2p.ReachabilityPublic
+		})
+		relay, one, other := nw.Hosts[0], nw.Hosts[1], nw.Hosts[2]
+		nw.Cut(1, 2, true)
+		time.Sleep(5 * time.Second)
+		hop := peer.AddrInfo{ID: relay.LibP2P().ID(), Addrs: relay.LibP2P().Addrs()}
+		if _, err := client.Reserve(t.Context(), other.LibP2P(), hop); err != nil {
+			t.Fatal(err)
+		}
+		way, err := multiaddr.NewMultiaddr("/p2p/" + string(relay.ID()) + "/p2p-circuit")
+		if err != nil {
+			t.Fatal(err)
+		}
+		there := peer.AddrInfo{ID: other.LibP2P().ID(), Addrs: []multiaddr.Multiaddr{way}}
+		if err := one.LibP2P().Connect(network.WithAllowLimitedConn(t.Context(), "test"), there); err != nil {
+			t.Fatal(err)
+		}
+		routed := pinged(t, one, there.ID)
+		nw.Cut(1, 2, false)
+		if err := one.Connect(t.Context(), other.Addrs()[0]); err != nil {
+			t.Fatal(err)
+		}
+		direct := pinged(t, one, there.ID)
+		if routed < 40*time.Millisecond || direct > 25*time.Millisecond {
+			t.Errorf("routed %s, direct %s", routed, direct)
+		}
+	})
 }
 
 // expect reads the numbers 0 to n-1 as text, in order, each once.

@@ -11,7 +11,9 @@ import (
 )
 
 // Whatever happens, the sequence of a remembered node never goes back, the index
-// mirrors the rows, and only live nodes are selected. spec 4.55 4.63
+// mirrors the rows, and only live nodes are selected.
+//
+// spec 4.55 4.63
 func TestTableProperties(t *testing.T) {
 	// Signing once keeps the property fast: the table checks every signature.
 	var ads [4][6]*wire.Ad

@@ -26,6 +26,7 @@ const (
 type Region struct {
 	Summary  *wire.RegionSummary // shared: read it only
 	LastSeen time.Time
+	RTT      time.Duration // to its nearest coordinator, smoothed; 0: not measured, taken for near
 }
 
 // Regions is what a gateway knows of the network: the last summary of every
@@ -59,8 +60,24 @@ func (r *Regions) PutSummary(from core.NodeID, s *wire.RegionSummary, now time.T
 	if !known && !r.makeRoom(now) {
 		return core.Errorf(core.Exhausted, "coordinators", "%d live coordinators are known, the limit", MaxCoordinators)
 	}
-	r.heard[from] = Region{Summary: s, LastSeen: now}
+	r.heard[from] = Region{Summary: s, LastSeen: now, RTT: old.RTT}
 	return nil
+}
+
+// Measured takes a round trip to a coordinator. One that is not known is not
+// remembered.
+func (r *Regions) Measured(id core.NodeID, rtt time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h, known := r.heard[id]
+	if !known || rtt <= 0 {
+		return
+	}
+	if h.RTT > 0 { // one slow answer makes nobody far
+		rtt = (3*h.RTT + rtt) / 4
+	}
+	h.RTT = rtt
+	r.heard[id] = h
 }
 
 // makeRoom forgets coordinators after KnownFor, and silent ones earlier when the
@@ -101,16 +118,24 @@ func (r *Regions) Lost(id core.NodeID, now time.Time) {
 // several coordinators the one that sees most workers describes it; the newest
 // of equals.
 func (r *Regions) Regions(now time.Time) []Region {
-	best := map[core.RegionID]Region{}
+	best, nearest := map[core.RegionID]Region{}, map[core.RegionID]time.Duration{}
 	r.mu.Lock()
 	for _, h := range r.heard {
-		if old, ok := best[h.Summary.Region]; h.live(now) && (!ok || h.better(old)) {
-			best[h.Summary.Region] = h
+		id := h.Summary.Region
+		if !h.live(now) {
+			continue
+		}
+		if old, ok := best[id]; !ok || h.better(old) {
+			best[id] = h
+		}
+		if d := nearest[id]; h.RTT > 0 && (d == 0 || h.RTT < d) {
+			nearest[id] = h.RTT
 		}
 	}
 	r.mu.Unlock()
 	out := make([]Region, 0, len(best))
-	for _, h := range best {
+	for id, h := range best {
+		h.RTT = nearest[id]
 		out = append(out, h)
 	}
 	slices.SortFunc(out, func(a, b Region) int { return strings.Compare(string(a.Summary.Region), string(b.Summary.Region)) })
@@ -180,8 +205,8 @@ func (r *Regions) count(now time.Time) (total, active int) {
 }
 
 // PickRegion returns the regions that could run a task, best first, ordered by
-// capacity and performance: the free share of the scarcer of CPU and memory
-// times the performance score. Equal regions come in the random order of seed. A
+// capacity, performance and distance: the free share of the scarcer of CPU and
+// memory times the performance score, less the farther the region is. Equal regions come in the random order of seed. A
 // region without a live worker of a sufficient tier or without the task type is
 // left out; when none remains the error (core.Unavailable) says what is missing.
 func (r *Regions) PickRegion(req core.Requirements, task core.TaskType, now time.Time, seed uint64) ([]core.RegionID, error) {
@@ -192,7 +217,7 @@ func (r *Regions) PickRegion(req core.Requirements, task core.TaskType, now time
 	}
 	rng := rand.New(rand.NewPCG(seed, 0))
 	rng.Shuffle(len(fit), func(i, j int) { fit[i], fit[j] = fit[j], fit[i] })
-	slices.SortStableFunc(fit, func(a, b Region) int { return regionBand(b.Summary) - regionBand(a.Summary) })
+	slices.SortStableFunc(fit, func(a, b Region) int { return regionBand(b) - regionBand(a) })
 	out := make([]core.RegionID, len(fit))
 	for i, h := range fit {
 		out[i] = h.Summary.Region
@@ -200,12 +225,29 @@ func (r *Regions) PickRegion(req core.Requirements, task core.TaskType, now time
 	return out, nil
 }
 
-// regionBand is the score of a region in 0..bands*bands. Neither factor is let
-// fall to zero: a full region that performs well still beats one that does not.
-func regionBand(s *wire.RegionSummary) int {
+// How distance counts against a region.
+const (
+	// nearRTT is the round trip below which regions are equally near, and the step in
+	// which distance is told: within one place noise must not decide.
+	nearRTT = 10 * time.Millisecond
+	// farRTT is what halves a region's worth: at such a distance a region must have
+	// twice as much free as a near one, and then gets the task. Less would send work
+	// into full regions nearby, more across oceans for nothing.
+	farRTT = 100 * time.Millisecond
+)
+
+// nearness is 1 for a region nearby and falls with distance, never to 0.
+func nearness(rtt time.Duration) float64 {
+	beyond := min(rtt, time.Second).Truncate(nearRTT)
+	return 1 / (1 + float64(beyond)/float64(farRTT))
+}
+
+// regionBand is the score of a region in 0..bands*bands. No factor is let fall to
+// zero: a full region that performs well still beats one that does not.
+func regionBand(h Region) int {
 	const floor = 1.0 / bands
-	free := max(floor, min(s.Capacity.CPU, s.Capacity.Memory))
-	return int(free * max(floor, s.Performance) * bands * bands)
+	free := max(floor, min(h.Summary.Capacity.CPU, h.Summary.Capacity.Memory))
+	return int(free * max(floor, h.Summary.Performance) * nearness(h.RTT) * bands * bands)
 }
 
 // cannot returns the need that no worker of the region meets, "" for none.

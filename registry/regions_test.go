@@ -189,6 +189,78 @@ func TestPickRegion(t *testing.T) {
 	}
 }
 
+// Of regions that could, the near one is first, until it has half as much free as
+// one a tenth of a second away; within one place distance decides nothing.
+// spec 2.62 2.65
+func TestPickRegionNear(t *testing.T) {
+	free := func(f float64) func(*wire.RegionSummary) {
+		return func(s *wire.RegionSummary) { s.Capacity = core.Capacity{CPU: f, Memory: f, Storage: f} }
+	}
+	const ms = time.Millisecond
+	for _, c := range []struct {
+		name       string
+		aFree      float64
+		aRTT, bRTT time.Duration
+		first      []core.RegionID // any of them
+	}{
+		{"the near one", 0.8, 5 * ms, 80 * ms, []core.RegionID{"a"}},
+		{"the near one that is a little fuller", 0.6, 5 * ms, 80 * ms, []core.RegionID{"a"}},
+		{"the far one when the near one is full", 0.1, 5 * ms, 80 * ms, []core.RegionID{"b"}},
+		{"one place", 0.8, 1 * ms, 8 * ms, []core.RegionID{"a", "b"}},
+		{"not measured", 0.8, 0, 0, []core.RegionID{"a", "b"}},
+		{"an ocean and a half", 0.8, 90 * ms, 250 * ms, []core.RegionID{"a"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := heard(t, summary("1", "a", free(c.aFree)), summary("2", "b", free(0.8)))
+			r.Measured("1", c.aRTT)
+			r.Measured("2", c.bRTT)
+			got := map[core.RegionID]bool{}
+			for seed := range uint64(50) {
+				picked, err := r.PickRegion(core.Requirements{}, "compute", start(), seed)
+				if err != nil || len(picked) != 2 {
+					t.Fatalf("picked %v, %v", picked, err)
+				}
+				got[picked[0]] = true
+			}
+			for _, id := range c.first {
+				if !got[id] {
+					t.Errorf("%s is never first", id)
+				}
+			}
+			if len(got) != len(c.first) {
+				t.Errorf("first are %v, want %v", got, c.first)
+			}
+		})
+	}
+}
+
+// The distance of a region is that of its nearest coordinator, smoothed, and
+// outlives the summaries; one nobody knows is not remembered.
+// spec 2.62
+func TestMeasured(t *testing.T) {
+	const ms = time.Millisecond
+	r := heard(t, summary("1", "a", nil), summary("2", "a", nil))
+	r.Measured("1", 80*ms)
+	r.Measured("2", 40*ms)
+	r.Measured("2", 400*ms)
+	r.Measured("2", 0)
+	r.Measured("stranger", ms)
+	next := summary("2", "a", func(s *wire.RegionSummary) { s.Sequence = 2 })
+	if err := r.PutSummary("2", next, start()); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Regions(start()); len(got) != 1 || got[0].RTT != 80*ms {
+		t.Errorf("regions %+v", got)
+	}
+	r.Remove("1")
+	if got := r.Regions(start()); len(got) != 1 || got[0].RTT != 130*ms {
+		t.Errorf("without the nearest: %+v", got)
+	}
+	if len(r.heard) != 1 {
+		t.Errorf("%d are remembered", len(r.heard))
+	}
+}
+
 // Equal regions take turns.
 func TestPickRegionSpreads(t *testing.T) {
 	r := heard(t, summary("1", "a", nil), summary("2", "b", nil))

@@ -10,7 +10,9 @@ import (
 )
 
 // Only capable nodes are selected: minTier excludes lower rungs, and a trainer
-// may do an inference node's work. spec 0.26 0.64 2.15 2.37
+// may do an inference node's work.
+//
+// spec 0.26 0.64 2.15 2.37
 func TestSelectCapable(t *testing.T) {
 	table := NewTable(Config{Network: testNet})
 	low := put(t, table, 1, start(), func(ad *wire.Ad) { ad.Tier, ad.Resources.MemoryMB = core.TierInference, 1024 })

@@ -128,7 +128,9 @@ func TestPutTakesNewer(t *testing.T) {
 }
 
 // A node is heard every 30 s; after three missed heartbeats it is offline, not
-// before. spec 4.63
+// before.
+//
+// spec 4.63
 func TestLiveness(t *testing.T) {
 	table := NewTable(Config{Network: testNet})
 	a, b := put(t, table, 1, start(), nil), put(t, table, 2, start(), nil)
@@ -163,7 +165,9 @@ func TestLiveness(t *testing.T) {
 }
 
 // A goodbye is immediate, but the ad is remembered, so that a replay cannot bring
-// the node back. spec 4.55
+// the node back.
+//
+// spec 4.55
 func TestRemove(t *testing.T) {
 	table := NewTable(Config{Network: testNet})
 	id := put(t, table, 1, start(), seq(5))

@@ -39,6 +39,7 @@ func TestFoundSeeds(t *testing.T) {
 		"a member that refused an entry got none any more":           58,
 		"entries behind a suffix of the log kept it from being cut":  251,
 		"a part that no log had was taken for recorded":              1263,
+		"work was paid before it was recorded, and paid again":       4669,
 	} {
 		t.Run(name, func(t *testing.T) {
 			Campaign{From: seed, Seeds: 1, Done: func(_ uint64, r Report) {

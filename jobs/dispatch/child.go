@@ -92,14 +92,16 @@ func (d *Dispatcher) Attached(id core.NodeID) bool {
 	return d.children[id] != nil
 }
 
-// Detach closes a child's link.
+// Detach takes a child away at once, with all it holds, and ends its link beside
+// that: a child that is dead answers no farewell, for which a link waits.
 func (d *Dispatcher) Detach(id core.NodeID) {
-	d.mu.Lock()
-	c := d.children[id]
-	d.mu.Unlock()
-	if c != nil {
-		_ = c.link.Close()
-	}
+	d.do(func(now time.Time) {
+		if c := d.children[id]; c != nil {
+			delete(d.children, id)
+			d.drop(id, now)
+			go c.link.Close() // its Attach notices and returns
+		}
+	})
 }
 
 func (c *childLink) receive(ctx context.Context, b wire.Body) {
@@ -238,6 +240,9 @@ func (c *childLink) settle(ctx context.Context, e *entry, u *jobs.Unit, m *wire.
 	go func() { // the owner may have to wait for a disk
 		defer d.final.Done()
 		e.last(func() { e.owner.Done(u, id, m, output) })
+		if r, ok := e.owner.(Recorder); ok && !r.Recorded(u) {
+			return
+		}
 		c.creditIn(epoch, u, m)
 	}()
 }

@@ -43,6 +43,14 @@ type LossWatcher interface {
 	Lost(loss *jobs.Loss)
 }
 
+// Recorder is an Owner whose results may be lost after Done. Recorded is called
+// after it, waits, and says whether the result is recorded by now: what is not earns
+// neither verdict nor receipt, for whoever leads next may have it computed again.
+// It must return when the Dispatcher is to be retired.
+type Recorder interface {
+	Recorded(u *jobs.Unit) bool
+}
+
 // Config is what a Dispatcher is made of.
 type Config struct {
 	Name    string // "gateway" or "region", for logs

@@ -54,6 +54,44 @@ func TestDetach(t *testing.T) {
 	})
 }
 
+// stubborn is a link to a child that is dead: its farewell is answered by nobody.
+type stubborn struct{ Link }
+
+func (s stubborn) Close() error {
+	time.Sleep(time.Minute)
+	return s.Link.Close()
+}
+
+// TestDetachTheDead: a child that was taken away gets no more work and what it held
+// goes to others at once, however long its link takes to end.
+//
+// spec 2.5
+func TestDetachTheDead(t *testing.T) {
+	link := func(a, b core.NodeID) (Link, Link) {
+		mine, theirs := Pipe(a, b)
+		return stubborn{mine}, theirs
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, link, jobs.Limits{})
+		defer r.stop()
+		dead := r.raw(1)
+		dead.pull(8)
+		r.submit(unit(0))
+		next[*wire.JobOffer](dead)
+		begun := time.Now()
+		r.d.Detach(dead.id)
+		if took := time.Since(begun); took > 0 || r.d.Attached(dead.id) {
+			t.Errorf("after %s it is still attached: %v", took, r.d.Attached(dead.id))
+		}
+		r.worker(newWorker(2), 8)
+		r.submit(unit(1))
+		r.owner.wait(t, 2)
+		if took := time.Since(begun); took > 10*time.Second {
+			t.Errorf("the other child had both units done after %s", took)
+		}
+	})
+}
+
 // TestSubmitRefused: a unit that is there already or finds no room is refused and
 // leaves nothing behind.
 func TestSubmitRefused(t *testing.T) {

@@ -277,7 +277,10 @@ func (m *machine) overEnd(o *openJob) {
 }
 
 // Keep implements Journal. On a node that does not lead it is core.Unavailable.
-func (g *Group) Keep(id core.TaskID, part jobs.Part) error {
+func (g *Group) Keep(id core.TaskID, part jobs.Part, recorded func()) error {
+	if recorded == nil {
+		recorded = func() {}
+	}
 	run, lead, err := g.leading()
 	if err != nil {
 		return err
@@ -286,19 +289,26 @@ func (g *Group) Keep(id core.TaskID, part jobs.Part) error {
 	if err != nil {
 		return err
 	}
-	found, fresh, err := g.m.keep(id, part, lead.epoch)
-	if !found {
-		return g.gone(id)
-	}
+	held, err := g.m.keep(id, part, lead.epoch)
 	size := int64(len(data) + partOverhead)
-	if err != nil || !fresh || !g.keeping.TryAcquire(size) {
+	switch {
+	case err != nil:
 		return err
+	case held == partNowhere:
+		return g.gone(id)
+	case held == partKept:
+		recorded()
+		return nil
+	case held == partProposed || !g.keeping.TryAcquire(size):
+		return nil
 	}
 	err = run.gate.put(&proposal{term: lead, data: data, done: func(err error) {
 		g.keeping.Release(size)
 		if err != nil {
 			g.log.Debug().Err(err).Str("taskId", string(id)).Int("part", part.Index).Msg("a part was not kept")
+			return
 		}
+		recorded()
 	}})
 	if err != nil {
 		g.keeping.Release(size)
@@ -306,25 +316,36 @@ func (g *Group) Keep(id core.TaskID, part jobs.Part) error {
 	return nil
 }
 
-// keep holds a part and reports whether it has to be proposed: what was proposed
-// in an earlier epoch may be lost.
-func (m *machine) keep(id core.TaskID, part jobs.Part, epoch uint64) (found, fresh bool, err error) {
+// holding is what a machine has of a part that is to be kept.
+type holding uint8
+
+const (
+	partNowhere  holding = iota // the job is not open
+	partFresh                   // it has to be proposed
+	partProposed                // it was, in this epoch
+	partKept                    // the log has it
+)
+
+// keep holds a part and says whether it has to be proposed: what was proposed in
+// an earlier epoch may be lost.
+func (m *machine) keep(id core.TaskID, part jobs.Part, epoch uint64) (holding, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	o := m.open[id]
 	if o == nil {
-		return false, false, nil
+		return partNowhere, nil
 	}
 	if o.ending != nil {
-		return true, false, core.Errorf(core.Conflict, "taskId", "task %s is about to end", id)
+		return partFresh, core.Errorf(core.Conflict, "taskId", "task %s is about to end", id)
 	}
-	_, kept := o.parts[part.Index]
 	mine, known := o.mine[part.Index]
-	if kept || known && mine.epoch == epoch {
-		return true, false, nil
+	if _, kept := o.parts[part.Index]; kept {
+		return partKept, nil
+	} else if known && mine.epoch == epoch {
+		return partProposed, nil
 	}
 	o.mine[part.Index] = held{part, epoch}
-	return true, true, nil
+	return partFresh, nil
 }
 
 // Get implements Journal.

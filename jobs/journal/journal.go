@@ -38,8 +38,10 @@ type Journal interface {
 	// Keep records the accepted result of one subtask of an open job, so that
 	// whoever takes the job over need not run it again. It does not wait: what is
 	// lost costs a repetition, not the job. A part that is kept already stays. Who
-	// takes a job over keeps what is Unsure again.
-	Keep(id core.TaskID, part jobs.Part) error
+	// takes a job over keeps what is Unsure again. recorded is called once the part
+	// is recorded, at once or later, and never when it is not; it must not block or
+	// call the journal. nil: nobody wants to know.
+	Keep(id core.TaskID, part jobs.Part, recorded func()) error
 	// Get returns a job, or core.NotFound.
 	Get(id core.TaskID) (jobs.Job, error)
 	// List returns the jobs that f lets through, newest first and then by id.

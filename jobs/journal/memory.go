@@ -145,7 +145,7 @@ func own(j *jobs.Job) jobs.Job {
 }
 
 // Keep implements Journal.
-func (m *Memory) Keep(id core.TaskID, part jobs.Part) error {
+func (m *Memory) Keep(id core.TaskID, part jobs.Part, recorded func()) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	j, err := m.get(id)
@@ -162,6 +162,9 @@ func (m *Memory) Keep(id core.TaskID, part jobs.Part) error {
 	}
 	if _, known := kept[part.Index]; !known {
 		kept[part.Index] = part
+	}
+	if recorded != nil {
+		recorded()
 	}
 	return nil
 }

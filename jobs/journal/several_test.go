@@ -34,7 +34,7 @@ func TestFailover(t *testing.T) {
 	if err := old.Commit(ctx, openJob); err != nil {
 		t.Fatal(err)
 	}
-	if err := old.Keep(openJob.ID, jobs.Part{Index: 3, Output: []byte("7")}); err != nil {
+	if err := old.Keep(openJob.ID, jobs.Part{Index: 3, Output: []byte("7")}, nil); err != nil {
 		t.Fatal(err)
 	}
 	rest := others(groups, old)

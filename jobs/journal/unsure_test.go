@@ -24,7 +24,7 @@ func TestUnsureParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	disk.Fail(errors.New("writing: input/output error"))
-	if err := g.Keep(job.ID, part); err != nil {
+	if err := g.Keep(job.ID, part, nil); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the end of the term", func() bool { _, _, ok := g.Leader(); return !ok })
@@ -35,7 +35,7 @@ func TestUnsureParts(t *testing.T) {
 	if epoch := g.leads(t); epoch <= before {
 		t.Errorf("epoch %d follows %d", epoch, before)
 	}
-	if err := g.Keep(job.ID, part); err != nil {
+	if err := g.Keep(job.ID, part, nil); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the record", func() bool { o := g.Open(); return len(o[0].Parts) == 1 && len(o[0].Unsure) == 0 })

@@ -18,7 +18,9 @@ import (
 )
 
 // Over real gossip a node that is worker, coordinator and gateway in one process
-// knows itself. spec 2.18 2.16
+// knows itself.
+//
+// spec 2.18 2.16
 func TestBoardOverGossip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, h := router(t)

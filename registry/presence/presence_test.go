@@ -108,7 +108,9 @@ func run(t *testing.T, s interface{ Serve(context.Context) error }) (stop func()
 }
 
 // An ad is made once, and again when it is no longer true or half its life is
-// gone; each is signed and newer than the last. spec 4.3 4.55
+// gone; each is signed and newer than the last.
+//
+// spec 4.3 4.55
 func TestAdIsRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		me := worker()
@@ -306,7 +308,9 @@ func (n *fakeNet) RTT(ctx context.Context, id core.NodeID) (time.Duration, error
 }
 
 // A coordinator can be found while it is one and tells the other regions about
-// its own every 10 s; a gateway lists the region. spec 2.16
+// its own every 10 s; a gateway lists the region.
+//
+// spec 2.16
 func TestBeacon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		me := identity(1).ID()

@@ -5,7 +5,10 @@ import (
 	"github.com/tenzro/tenzro/jobs/dispatch"
 )
 
-var _ dispatch.LossWatcher = (*execution)(nil)
+var (
+	_ dispatch.LossWatcher = (*execution)(nil)
+	_ dispatch.Recorder    = (*execution)(nil)
+)
 
 // Lost implements dispatch.LossWatcher: the record of attempts shows how each
 // ended.

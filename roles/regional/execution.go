@@ -47,6 +47,9 @@ type part struct {
 	output json.RawMessage // nil until accepted
 	proof  core.Proof
 	region core.RegionID
+	// recorded is closed when the journal has it; nil for what is recorded with the
+	// end, or was accepted in an earlier term.
+	recorded chan struct{}
 }
 
 // newExecution plans a job: into how many subtasks it is cut is part of its
@@ -356,15 +359,34 @@ func (x *execution) store(accepted jobs.Part) bool {
 	p.output, p.proof, p.region = accepted.Output, accepted.Proof, accepted.Region
 	x.left--
 	if x.left > 0 { // the last one is kept with the end
-		x.keep([]jobs.Part{accepted})
+		recorded := make(chan struct{})
+		p.recorded = recorded
+		x.keep([]jobs.Part{accepted}, func() { close(recorded) })
 	}
 	return x.left == 0
 }
 
+// Recorded implements dispatch.Recorder: a part counts when the journal has it, or
+// the end of the job. Until then this term may end without a trace of it, and the
+// next one has it computed, and paid, again.
+func (x *execution) Recorded(u *jobs.Unit) bool {
+	x.mu.Lock()
+	recorded := x.parts[u.Index].recorded
+	x.mu.Unlock()
+	select {
+	case <-recorded:
+		return true
+	case <-x.finished: // also when it was handed over, which is after the term
+		return x.term.ctx.Err() == nil
+	case <-x.term.ctx.Done():
+		return false
+	}
+}
+
 // keep has the journal keep parts for a successor.
-func (x *execution) keep(parts []jobs.Part) {
+func (x *execution) keep(parts []jobs.Part, recorded func()) {
 	for _, p := range parts {
-		if err := x.v.deps.Journal.Keep(x.id(), p); err != nil {
+		if err := x.v.deps.Journal.Keep(x.id(), p, recorded); err != nil {
 			x.v.log.Debug().Err(err).Str("task_id", string(x.id())).Msg("subtask not kept; a successor would run it again")
 		}
 	}

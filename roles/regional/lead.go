@@ -71,7 +71,7 @@ func (v *Validator) changed(leading bool) {
 func (v *Validator) resume(t *term) {
 	for _, o := range v.deps.Journal.Open() {
 		if x := v.takeOver(t, o); x != nil {
-			x.keep(o.Unsure)
+			x.keep(o.Unsure, nil)
 			x.begin.Do(func() { x.launch(append(o.Parts, o.Unsure...), v.deps.Dispatcher.Resume) })
 		}
 	}

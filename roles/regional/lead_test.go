@@ -3,6 +3,7 @@ package regional
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -74,7 +75,7 @@ func TestForgedPartIsNotKept(t *testing.T) {
 		r.depose()
 		settle()
 		for _, p := range []jobs.Part{{Index: 0, Output: []byte("1"), Proof: prove(identity(1), []byte("other"), []byte("1"))}, {Index: 7}, {Index: -1}} {
-			if err := r.journal.Keep(jobID, p); err != nil {
+			if err := r.journal.Keep(jobID, p, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -93,9 +94,9 @@ type doubtful struct {
 	kept []int
 }
 
-func (j *doubtful) Keep(id core.TaskID, p jobs.Part) error {
+func (j *doubtful) Keep(id core.TaskID, p jobs.Part, recorded func()) error {
 	j.kept = append(j.kept, p.Index)
-	return j.Journal.Keep(id, p)
+	return j.Journal.Keep(id, p, recorded)
 }
 
 func (j *doubtful) Open() []journal.OpenJob {
@@ -136,6 +137,75 @@ func TestUnsurePartsAreKeptAgain(t *testing.T) {
 			t.Errorf("it ends with %s after %d subtasks", got, len(again.offers()))
 		}
 	})
+}
+
+// unhurried is a Journal that records parts when it is told to.
+type unhurried struct {
+	journal.Journal
+	mu      sync.Mutex
+	waiting []func()
+}
+
+func (j *unhurried) Keep(id core.TaskID, p jobs.Part, recorded func()) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.waiting = append(j.waiting, recorded)
+	return j.Journal.Keep(id, p, nil)
+}
+
+func (j *unhurried) record() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, recorded := range j.waiting {
+		recorded()
+	}
+	j.waiting = nil
+}
+
+// TestNotPaidBeforeItIsRecorded: work earns its receipt when the journal has it, or
+// the job's end, and not when it was only accepted: whoever leads next may have it
+// computed, and paid, again.
+//
+// spec 2.34 4.55
+func TestNotPaidBeforeItIsRecorded(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		then func(r *rig, j *unhurried, goOn func())
+		paid int
+	}{
+		{"neither yet", func(*rig, *unhurried, func()) {}, 0},
+		{"the part is recorded", func(_ *rig, j *unhurried, _ func()) { j.record() }, 1},
+		{"the job ends", func(_ *rig, _ *unhurried, goOn func()) { goOn() }, 2},
+		{"the term ends", func(r *rig, j *unhurried, _ func()) { r.depose(); settle(); j.record() }, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			j := &unhurried{}
+			bubbleWith(t, options{journal: func(under journal.Journal) journal.Journal { j.Journal = under; return j }}, func(t *testing.T, r *rig) {
+				r.offer(jobID, specOf(numbers(100), `["sum"]`, 2))
+				w, taken, on := &worker{id: identity(1)}, 0, make(chan struct{})
+				w.run = func(ctx context.Context, data []byte) *wire.JobResult {
+					if taken++; taken > 1 {
+						select {
+						case <-on:
+						case <-ctx.Done():
+							return failed(failureOf(context.Cause(ctx)))
+						}
+					}
+					return w.compute(data)
+				}
+				r.link(w, 1, nil)
+				settle()
+				if got := len(r.conductOf(w.id.ID())); got != 0 {
+					t.Errorf("%d parts were paid before any was recorded", got)
+				}
+				c.then(r, j, func() { close(on) })
+				settle()
+				if got := len(r.conductOf(w.id.ID())); got != c.paid {
+					t.Errorf("%d parts are paid, want %d", got, c.paid)
+				}
+			})
+		})
+	}
 }
 
 // TestNotLeading: a coordinator that does not lead takes nothing, runs nothing

@@ -296,18 +296,27 @@ func openJobs(t *testing.T, j journal.Journal) {
 	part := func(i int, out string) jobs.Part {
 		return jobs.Part{Index: i, Output: []byte(out), Proof: core.Proof{NodeID: "w1"}, Region: "us-east"}
 	}
+	recorded := make(chan int, 4)
 	for _, p := range []jobs.Part{part(0, "1"), part(5, "2"), part(0, "3")} { // the first stays
-		if err := j.Keep(NewJob(1).ID, p); err != nil {
+		if err := j.Keep(NewJob(1).ID, p, func() { recorded <- p.Index }); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for seen := map[int]bool{}; len(seen) < 2; { // the third part is heard of only if the first was recorded by then
+		seen[<-recorded] = true
+	}
+	if err := j.Keep(NewJob(1).ID, part(5, "4"), func() { recorded <- 55 }); err != nil {
+		t.Fatal(err)
+	}
+	for n := <-recorded; n != 55; n = <-recorded { // a part of that number is recorded already, and its caller hears so
 	}
 	if _, err := j.End(context.Background(), completed(NewJob(2).ID), time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.Keep(NewJob(2).ID, part(0, "1")); !errors.Is(err, core.Conflict) {
+	if err := j.Keep(NewJob(2).ID, part(0, "1"), nil); !errors.Is(err, core.Conflict) {
 		t.Errorf("keeping a part of a final job: %v", err)
 	}
-	if err := j.Keep("nobody", part(0, "1")); !errors.Is(err, core.NotFound) {
+	if err := j.Keep("nobody", part(0, "1"), nil); !errors.Is(err, core.NotFound) {
 		t.Errorf("keeping a part of an unknown job: %v", err)
 	}
 	got := j.Open()
