@@ -139,7 +139,7 @@ func busyButSilent(t *testing.T) string {
 func TestDrain(t *testing.T) {
 	n := testnet.Three(t, 1)
 	worker := n.Locals[0]
-	id := n.Global.Submit(slow(2, 1))
+	id := n.Global.Submit(slow(0.5, 1)) // well within the time to drain, also under the race detector
 	testnet.Await(t, "the worker to be at work", patience, func() error {
 		if s := n.Global.Status(id); s.Status != core.TaskRunning {
 			return os.ErrNotExist
