@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -287,5 +288,18 @@ func TestDigest(t *testing.T) {
 		if back.UnmarshalText([]byte(bad)) == nil {
 			t.Errorf("digest %q is taken", bad)
 		}
+	}
+}
+
+// TestResourcesPlus: what machines have adds up, what is free of them does not, and
+// the sum stays in its type.
+func TestResourcesPlus(t *testing.T) {
+	a := Resources{Cores: 2, CPUScore: 1.5, MemoryMB: 10, DiskMB: 100, FreeCPU: 50, FreeMemoryMB: 5, FreeDiskMB: 50}
+	if got, want := a.Plus(a), (Resources{Cores: 4, MemoryMB: 20, DiskMB: 200}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	huge := Resources{MemoryMB: math.MaxInt64 - 1, DiskMB: math.MaxInt64}
+	if got := huge.Plus(a); got.MemoryMB != math.MaxInt64 || got.DiskMB != math.MaxInt64 {
+		t.Errorf("got %+v", got)
 	}
 }

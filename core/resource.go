@@ -1,5 +1,7 @@
 package core
 
+import "math"
+
 // Requirements is what a task asks of one node.
 type Requirements struct {
 	MinTier  Tier   `json:"minTier,omitempty"`  // lower rungs are excluded; empty = any
@@ -44,6 +46,13 @@ type Resources struct {
 	FreeCPU      int     `json:"freeCpu"` // percent of the whole machine, 0..100
 	FreeMemoryMB int64   `json:"freeMemoryMB"`
 	FreeDiskMB   int64   `json:"freeDiskMB"`
+}
+
+// Plus returns the cores, memory and disk of two machines together; what is free
+// is theirs alone and 0. A sum beyond the type's range stays at its end.
+func (r Resources) Plus(other Resources) Resources {
+	add := func(a, b int64) int64 { return a + min(b, math.MaxInt64-a) }
+	return Resources{Cores: int(add(int64(r.Cores), int64(other.Cores))), MemoryMB: add(r.MemoryMB, other.MemoryMB), DiskMB: add(r.DiskMB, other.DiskMB)}
 }
 
 // Free returns the free share of each resource.

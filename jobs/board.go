@@ -314,7 +314,7 @@ func (b *Board) check(it *item, now time.Time) {
 	case !now.Before(it.Deadline):
 		b.end(it, &core.Failure{Reason: core.ReasonDeadline, Message: "the task's timeout passed before it was done"})
 	case it.state == Queued && !now.Before(it.QueueUntil) && !b.anyCapable(it, now):
-		b.end(it, &core.Failure{Reason: core.ReasonNoCapableWorker, Message: b.match.Explain(&it.Unit, now)})
+		b.end(it, &core.Failure{Reason: core.ReasonNoCapableWorker, Message: b.explain(it, now)})
 	case it.overdue(now) != nil:
 		b.expire(it, it.overdue(now), now)
 	case b.noteLate(it, now):

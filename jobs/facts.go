@@ -64,7 +64,7 @@ func (b *Board) waiting(f *Facts, it *item, now time.Time) {
 	f.Backoff = max(0, it.ready.Sub(now))
 	f.Ahead = it.ahead()
 	for _, c := range b.children {
-		if !b.match.Match(c.ID, &it.Unit, now).Capable || it.Home != "" && it.Home != c.Region {
+		if !it.isFor(c) || !b.match.Match(c.ID, &it.Unit, now).Capable {
 			continue
 		}
 		if _, failed := it.excluded[c.ID]; failed {
@@ -77,7 +77,7 @@ func (b *Board) waiting(f *Facts, it *item, now time.Time) {
 		}
 	}
 	if f.Capable == 0 && f.Tried == 0 {
-		f.Missing = b.match.Explain(&it.Unit, now)
+		f.Missing = b.explain(it, now)
 	}
 }
 

@@ -170,6 +170,7 @@ func (m *model) drawNew(t *rapid.T, k Key) Unit {
 		Head: wire.TaskHead{Submitter: rapid.SampledFrom([]string{"", "alice", "bob"}).Draw(t, "submitter"), Priority: rapid.IntRange(-1, 1).Draw(t, "priority"), Type: rapid.SampledFrom([]core.TaskType{"a", "b"}).Draw(t, "type"),
 			Requirements: core.Requirements{CPU: rapid.SampledFrom([]int{0, 30, 60}).Draw(t, "cpu"), MemoryMB: rapid.SampledFrom([]int64{0, 80}).Draw(t, "memory")}},
 		Home:       rapid.SampledFrom([]core.RegionID{"", "", "us"}).Draw(t, "home"),
+		Pool:       rapid.SampledFrom([]Pool{"", "", NewPool([]core.NodeID{"w1", "w3"})}).Draw(t, "pool"),
 		QueueUntil: m.now.Add(rapid.SampledFrom([]time.Duration{0, 5 * time.Second, time.Minute}).Draw(t, "queue")),
 		Deadline:   m.now.Add(rapid.SampledFrom([]time.Duration{3 * time.Second, time.Minute, 5 * time.Minute}).Draw(t, "deadline"))}
 }
@@ -329,7 +330,7 @@ func (m *model) claim(t *rapid.T) {
 	case got == ClaimAdopted:
 		if m.epoch == 0 || ch == nil || !free || c.Lease == 0 || c.Lease > max(m.lastID, wire.LeaseID(m.epoch)<<32) || f.ends > 0 || len(f.holders) > 0 ||
 			f.judged > 0 || f.unit.Class != wire.ClassSubtask || c.InputHash != f.unit.InputHash || f.refused[from] ||
-			f.unit.Home != "" && f.unit.Home != ch.Region || !m.world.Match(from, u, m.now).Capable {
+			f.unit.Home != "" && f.unit.Home != ch.Region || !f.unit.Pool.Has(from) || !m.world.Match(from, u, m.now).Capable {
 			t.Fatalf("node %s got unit %v by claiming lease %d", from, c.Key, c.Lease)
 		}
 		m.hold(f, ch, c.Lease)
@@ -427,7 +428,7 @@ func (m *model) offered(t *rapid.T, o *Offer) {
 	if m.leases[o.Lease] != nil || o.Lease <= m.lastID {
 		t.Fatalf("lease %d was used before", o.Lease)
 	}
-	if c == nil || c.paused.After(m.now) || f.refused[o.Child] || f.unit.Home != "" && f.unit.Home != c.Region || !m.world.Match(o.Child, o.Unit, m.now).Capable {
+	if c == nil || c.paused.After(m.now) || f.refused[o.Child] || f.unit.Home != "" && f.unit.Home != c.Region || !f.unit.Pool.Has(o.Child) || !m.world.Match(o.Child, o.Unit, m.now).Capable {
 		t.Fatalf("unit %v was offered to %s, which may not have it", o.Unit.Key, o.Child)
 	}
 	if c.credits[class]--; c.credits[class] < 0 {

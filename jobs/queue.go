@@ -13,6 +13,7 @@ type bucketKey struct {
 	task    core.TaskType
 	require core.Requirements
 	home    core.RegionID
+	pool    Pool
 }
 
 const (
@@ -54,7 +55,7 @@ func (b *Board) push(it *item) {
 }
 
 func keyOf(it *item) bucketKey {
-	return bucketKey{classIndex(it.Class), it.Head.Type, it.Head.Requirements, it.Home}
+	return bucketKey{classIndex(it.Class), it.Head.Type, it.Head.Requirements, it.Home, it.Pool}
 }
 
 func (b *Board) dequeue(it *item) {
@@ -224,7 +225,7 @@ func (b *Board) fits(c *child, it *item, now time.Time) (Match, bool) {
 // mayTake reports whether nothing that happened before speaks against a child.
 // Who lost the unit may have it again when nobody else could ever run it.
 func (b *Board) mayTake(c *child, it *item, now time.Time) bool {
-	if it.Home != "" && it.Home != c.Region || c.ID == it.child {
+	if !it.isFor(c) || c.ID == it.child {
 		return false
 	}
 	if len(it.excluded) == 0 {
@@ -246,7 +247,7 @@ func (b *Board) mayTake(c *child, it *item, now time.Time) bool {
 }
 
 func mayEver(c *child, it *item) bool {
-	return (it.Home == "" || it.Home == c.Region) && it.excluded[c.ID] != refused
+	return it.isFor(c) && it.excluded[c.ID] != refused
 }
 
 // anyCapable reports whether some child could run the unit, ready or not.

@@ -221,8 +221,20 @@ func (s *script) unit(t *testing.T, id string, opt map[string]string) Unit {
 	if opt["deadline"] != "" {
 		deadline = duration(t, opt["deadline"])
 	}
-	return Unit{Key: key(id), Class: classOf(opt), Head: head, Home: core.RegionID(opt["home"]), Weight: int64(number(t, opt["weight"])),
+	return Unit{Key: key(id), Class: classOf(opt), Head: head, Home: core.RegionID(opt["home"]), Pool: poolOf(opt["pool"]), Weight: int64(number(t, opt["weight"])),
 		QueueUntil: s.now.Add(queue), Deadline: s.now.Add(deadline)}
+}
+
+// poolOf reads pool=w1+w2.
+func poolOf(names string) Pool {
+	if names == "" {
+		return ""
+	}
+	var ids []core.NodeID
+	for name := range strings.SplitSeq(names, "+") {
+		ids = append(ids, core.NodeID(name))
+	}
+	return NewPool(ids)
 }
 
 // claim reads the claim of a lease on a unit, which hash=other makes another input.

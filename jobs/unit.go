@@ -25,6 +25,7 @@ type Unit struct {
 	InputHash  core.Digest
 	Weight     int64         // estimated elementary operations, at least 1: what the work is credited with
 	Home       core.RegionID // only children of this region may take it; empty = any
+	Pool       Pool          // only these children may take it; empty = any
 	Gateway    core.NodeID
 	Regions    []core.RegionID
 	SpecHash   core.Digest // of what was submitted under an idempotency key; zero without one

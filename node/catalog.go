@@ -80,6 +80,9 @@ const (
 func (n *Node) summarize(seq uint64, now time.Time) *wire.RegionSummary {
 	_, queued, _, _ := n.region.Load(wire.ClassSubtask)
 	s := n.workers.Summary(n.ownRegion(), n.identity.ID(), queued, n.validator.Metrics().Performance(), seq, now)
+	for _, tier := range n.groupTiers(now) {
+		s.ByTier[tier.String()]++
+	}
 	if err := n.regions.PutSummary(n.identity.ID(), s, now); err != nil {
 		n.log.Debug().Err(err).Msg("own summary not taken")
 	}

@@ -25,6 +25,7 @@ const (
 func (n *Node) drain(ctx context.Context) {
 	n.draining.Store(true)
 	n.keeper.handOver()
+	n.leaveGroup(ctx)
 	n.log.Info().Int("subtasks", n.tasks.Active()).Int("jobs", n.validator.InProgress()).Msg("stopping; running work may finish")
 	limit := time.NewTimer(drainTime)
 	defer limit.Stop()

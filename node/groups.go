@@ -43,6 +43,20 @@ func (n *Node) setGroups(g *local.Aggregations) {
 	n.groups = g
 }
 
+// leaveGroup tells the aggregation this node is in that it stops, while there is
+// still somebody to tell; otherwise the others learn it from its silence.
+func (n *Node) leaveGroup(ctx context.Context) {
+	n.mu.Lock()
+	groups := n.groups
+	n.mu.Unlock()
+	if groups == nil {
+		return
+	}
+	if err := groups.Leave(ctx); err != nil {
+		n.log.Info().Err(err).Msg("leaving the aggregation without telling the others")
+	}
+}
+
 // groupStates are the aggregations the region knows of.
 func (n *Node) groupStates() []core.AggregationState {
 	n.mu.Lock()

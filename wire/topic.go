@@ -122,7 +122,7 @@ type RegionSummary struct {
 	Coordinator core.NodeID     `json:"coordinator"`
 	Sequence    uint64          `json:"sequence,string"`
 	Workers     int             `json:"workers"`
-	ByTier      map[string]int  `json:"byTier"` // live workers that are of exactly this tier
+	ByTier      map[string]int  `json:"byTier"` // live workers of exactly this tier, an aggregation as one of its own
 	FreeSlots   int             `json:"freeSlots"`
 	Queue       int             `json:"queue"`
 	Capacity    core.Capacity   `json:"capacity"`

@@ -1,7 +1,6 @@
 package local
 
 import (
-	"math"
 	"slices"
 	"time"
 
@@ -61,9 +60,7 @@ func (g *group) remove(id core.NodeID) {
 // sum returns what the members have together.
 func (g *group) sum() (all core.Resources) {
 	for _, r := range g.offers {
-		all.Cores += r.Cores // 32 times 65,536 at most, and memory as far from overflow
-		all.MemoryMB += r.MemoryMB
-		all.DiskMB += min(r.DiskMB, math.MaxInt64-all.DiskMB)
+		all = all.Plus(r)
 	}
 	return all
 }

@@ -32,6 +32,7 @@ type execution struct {
 	closing  sync.Once
 
 	planner compute.Planner
+	pool    jobs.Pool // who takes the job together; empty when somebody can take it alone
 	queue   time.Time // until when a capable node must be there
 
 	mu    sync.Mutex
@@ -57,8 +58,12 @@ type part struct {
 func newExecution(v *Validator, t *term, job jobs.Job) *execution {
 	x := &execution{v: v, term: t, job: job, recorded: make(chan struct{}), finished: make(chan struct{}),
 		planner: v.deps.Planners[job.Spec.Type], queue: time.Now().Add(job.Spec.QueueTimeout())}
-	if x.cost, x.flaw = v.check(job.Spec); x.flaw == nil && x.job.Subtasks == 0 {
-		x.job.Subtasks = v.shards(x.cost, job.Spec)
+	if x.cost, x.flaw = v.check(job.Spec); x.flaw != nil {
+		return x
+	}
+	x.pool = v.pooled(job.Spec, x.cost)
+	if x.job.Subtasks == 0 {
+		x.job.Subtasks = max(v.shards(x.cost, job.Spec), x.pool.Size())
 	}
 	return x
 }
@@ -225,6 +230,7 @@ func (x *execution) split(n int) ([]json.RawMessage, error) {
 
 func (x *execution) submit(submit func(jobs.Unit, dispatch.Owner) error) {
 	head, weight := wire.Head(x.job.Spec), max(1, int64(x.cost.Units)/int64(len(x.parts)))
+	head.Requirements = x.pool.Share(head.Requirements)
 	traceparent := x.v.deps.Trace.Context(x.id()).String()
 	for i, p := range x.parts {
 		if p.output != nil {
@@ -233,7 +239,7 @@ func (x *execution) submit(submit func(jobs.Unit, dispatch.Owner) error) {
 		if x.term.ctx.Err() != nil { // the board is another term's by now
 			return
 		}
-		u := jobs.Unit{Key: jobs.Key{Task: x.id(), Index: i}, Class: wire.ClassSubtask, Head: head, Data: p.data,
+		u := jobs.Unit{Key: jobs.Key{Task: x.id(), Index: i}, Class: wire.ClassSubtask, Head: head, Pool: x.pool, Data: p.data,
 			InputHash: jobs.InputHash(p.data), Weight: weight, QueueUntil: x.queue, Deadline: x.job.Deadline(), Gateway: x.job.Gateway, Trace: traceparent}
 		if err := submit(u, x); err != nil {
 			x.abort(&core.Failure{Reason: core.ReasonInternal, Message: "queueing a subtask: " + err.Error()})

@@ -42,7 +42,11 @@ type Deps struct {
 	Announce func(wire.ResultDigest)
 	// Aggregations are those that local nodes of the region formed; it may be nil.
 	Aggregations func() []core.AggregationState
-	Trace        *trace.Ring // where jobs' time goes; it may be nil
+	// Pool returns the members of an aggregation that meet requirements together
+	// which nobody meets alone, empty when there is none; it may be nil and must be
+	// quick.
+	Pool  func(core.TaskType, core.Requirements) jobs.Pool
+	Trace *trace.Ring // where jobs' time goes; it may be nil
 }
 
 // Validator runs the jobs of one region while it leads it. It is safe for

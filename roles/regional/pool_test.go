@@ -1,0 +1,48 @@
+package regional
+
+import (
+	"testing"
+
+	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/jobs"
+	"github.com/tenzro/tenzro/wire"
+)
+
+// TestPoolSharesAJob: what nobody may run alone goes to the members of an
+// aggregation, a subtask at least for each, and to nobody else; what cannot be cut
+// into so many does not.
+//
+// spec 0.19
+func TestPoolSharesAJob(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		weak := func(a *wire.Ad) {
+			a.Tier, a.Resources.MemoryMB, a.Resources.FreeMemoryMB = core.TierInference, 512, 512
+		}
+		members := []*worker{r.worker(1, 1, weak), r.worker(2, 1, weak), r.worker(3, 1, weak)}
+		other := r.worker(4, 4, nil)
+		var ids []core.NodeID
+		for _, w := range members {
+			ids = append(ids, w.id.ID())
+		}
+		r.v.deps.Pool = func(core.TaskType, core.Requirements) jobs.Pool { return jobs.NewPool(ids) }
+
+		spec := specOf(numbers(9), `["sum"]`, 0)
+		spec.Requirements = core.Requirements{MinTier: core.TierTrainer, MemoryMB: 1500}
+		r.offer(jobID, spec).completed()
+		for i, w := range members {
+			offers := w.offers()
+			if len(offers) != 1 || offers[0].Task.Requirements != (core.Requirements{MemoryMB: 500}) {
+				t.Errorf("member %d was offered %d subtasks: %+v", i, len(offers), offers)
+			}
+		}
+		if n := len(other.offers()); n != 0 {
+			t.Errorf("somebody else was offered %d subtasks", n)
+		}
+		whole := specOf(numbers(9), `["sort"]`, 0)
+		whole.Requirements = spec.Requirements
+		if f := r.offer("whole", whole).failed(); f.Reason != core.ReasonNoCapableWorker {
+			t.Errorf("a job that cannot be cut ended with %v", f)
+		}
+		r.idle()
+	})
+}
