@@ -23,7 +23,7 @@ func hurt(t *testing.T, name string, change func(*chaos.Options)) *chaos.Report 
 		change(&o)
 	}
 	report, err := chaos.Run(t.Context(), s, o)
-	if errors.Is(err, chaos.ErrNoWalls) {
+	if errors.Is(err, chaos.ErrNoWalls) || errors.Is(err, chaos.ErrNoVolumes) {
 		t.Skip(err)
 	}
 	if report != nil {
@@ -76,6 +76,16 @@ func TestChaosFreeze(t *testing.T) { hurt(t, "freeze", nil) }
 //
 // spec 2.1 2.49 2.68
 func TestChaosBootstrap(t *testing.T) { hurt(t, "bootstrap", nil) }
+
+// F6: the disk of the region's coordinator is full: tasks are refused with 507,
+// reading goes on, and with space again so does everything, without a restart.
+//
+// spec 2.45 2.49
+func TestChaosDisk(t *testing.T) {
+	if r := hurt(t, "disk", nil); r.Restarts != 0 || len(r.Verdict.Gaps) == 0 {
+		t.Errorf("%d restarts, gaps %v", r.Restarts, r.Verdict.Gaps)
+	}
+}
 
 // Faults drawn from a seed, two at a time.
 //

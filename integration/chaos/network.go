@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -29,7 +30,8 @@ type Topology struct {
 	Group        bool          `json:"group,omitempty"`  // the region is kept by a group of its coordinators
 	Walled       bool          `json:"walled,omitempty"` // every node in a network namespace
 	Lease        time.Duration `json:"leaseNs,omitempty"`
-	Slots        int           `json:"slots,omitempty"` // of a worker
+	Slots        int           `json:"slots,omitempty"`   // of a worker
+	DiskMiB      int           `json:"diskMiB,omitempty"` // every coordinator's home is a volume of that size
 }
 
 // Network is the nodes of a run.
@@ -37,7 +39,8 @@ type Network struct {
 	Nodes []*Node
 
 	topology Topology
-	walls    *walls // nil without namespaces
+	walls    *walls   // nil without namespaces
+	volumes  []string // mounted for this run
 }
 
 // plant prepares the homes of all nodes and starts them, those others start from
@@ -81,7 +84,11 @@ func (n *Network) furnish(dir, binary string) error {
 			if err != nil {
 				return err
 			}
-			node, err := newNode(dir, fmt.Sprintf("%s-%d", part.kind, i+1), part.kind, at, binary)
+			name := fmt.Sprintf("%s-%d", part.kind, i+1)
+			if err := n.volume(part.kind, filepath.Join(dir, name)); err != nil {
+				return err
+			}
+			node, err := newNode(dir, name, part.kind, at, binary)
 			if err != nil {
 				return err
 			}
@@ -91,6 +98,18 @@ func (n *Network) furnish(dir, binary string) error {
 	for _, node := range n.Nodes {
 		node.args = node.flags(n.role(node))
 	}
+	return nil
+}
+
+// volume makes the home of a coordinator a small disk where the topology wants so.
+func (n *Network) volume(kind Kind, home string) error {
+	if kind != Coordinator || n.topology.DiskMiB == 0 {
+		return nil
+	}
+	if err := mount(home, n.topology.DiskMiB); err != nil {
+		return err
+	}
+	n.volumes = append(n.volumes, home)
 	return nil
 }
 
@@ -226,7 +245,7 @@ func (n *Network) missing(c *Node, listed map[core.NodeID]bool) error {
 	return nil
 }
 
-// Close ends every process and removes the walls.
+// Close ends every process and removes walls and volumes.
 func (n *Network) Close() error {
 	var g errgroup.Group
 	errs := make([]error, len(n.Nodes))
@@ -236,6 +255,9 @@ func (n *Network) Close() error {
 	_ = g.Wait()
 	if n.walls != nil {
 		errs = append(errs, n.walls.remove())
+	}
+	for _, home := range n.volumes {
+		errs = append(errs, unmount(home))
 	}
 	return errors.Join(errs...)
 }

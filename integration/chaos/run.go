@@ -29,6 +29,11 @@ func Run(ctx context.Context, s Scenario, o Options) (*Report, error) {
 			return nil, err
 		}
 	}
+	if plan.Topology.DiskMiB > 0 {
+		if err := CanMount(); err != nil {
+			return nil, err
+		}
+	}
 	start := time.Now()
 	a := &Arena{Rand: rand.New(rand.NewPCG(o.Seed, 0)), Plan: plan, Loading: make(chan struct{}), logf: o.Logf, figures: map[string]string{},
 		log: history.NewLog(start)}

@@ -39,7 +39,7 @@ type Plan struct {
 // Scenarios returns all there are.
 func Scenarios() []Scenario {
 	return []Scenario{workersScenario{}, roundsScenario{}, gatewayScenario{}, leaderScenario{}, singleScenario{}, freezeScenario{},
-		partitionScenario{}, lossScenario{}, bootstrapScenario{}, mixedScenario{}, workflowScenario{}}
+		partitionScenario{}, lossScenario{}, bootstrapScenario{}, diskScenario{}, mixedScenario{}, workflowScenario{}}
 }
 
 // Find returns the scenario of a name.

@@ -1,7 +1,7 @@
 // Command chaos starts a network of real processes, puts load on it, kills,
 // freezes and partitions nodes, and reports what became of every job. It exits
 // with 1 when an invariant broke, 2 when the flags are wrong, 3 when the machine
-// cannot do what the scenario needs (network namespaces).
+// cannot do what the scenario needs (network namespaces, small volumes).
 //
 //	go run ./integration/cmd/chaos -scenario workers
 //	go run ./integration/cmd/chaos -scenario rounds -jobs 0 -rounds 50 -lease 5s
@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		return exitUsage
 	}
 	report, err := c.run(ctx, s, errs)
-	if errors.Is(err, chaos.ErrNoWalls) {
+	if errors.Is(err, chaos.ErrNoWalls) || errors.Is(err, chaos.ErrNoVolumes) {
 		fmt.Fprintf(errs, "chaos: skipped %s: %v\n", s.Name(), err)
 		return exitUnable
 	}
@@ -124,6 +124,9 @@ func usage(f *flag.FlagSet, w io.Writer) {
 	}
 	if err := chaos.CanWall(); err != nil {
 		fmt.Fprintf(w, "\nHere partition and loss are skipped: %v\n", err)
+	}
+	if err := chaos.CanMount(); err != nil {
+		fmt.Fprintf(w, "\nHere disk is skipped: %v\n", err)
 	}
 }
 
