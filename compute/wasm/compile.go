@@ -107,7 +107,7 @@ func (m *compiled) load(ctx context.Context, c convert.Converted) error {
 	if _, err := instantiateHost(ctx, m.rt); err != nil {
 		return fmt.Errorf("making the host's functions: %w", err)
 	}
-	if err := checkImports(c.Info.Imports, m.rt.Module(hostModule)); err != nil {
+	if err := checkImports(c.Info, m.rt.Module(hostModule)); err != nil {
 		return err
 	}
 	var err error

@@ -91,9 +91,9 @@ func listener(def api.FunctionDefinition) experimental.FunctionListener {
 
 // checkImports refuses a module that wants anything but functions of WASI with
 // their own signatures.
-func checkImports(imports []convert.Import, host api.Module) error {
+func checkImports(info convert.Info, host api.Module) error {
 	known := host.ExportedFunctionDefinitions()
-	for _, im := range imports {
+	for _, im := range info.Imports {
 		what := fmt.Sprintf("the module imports the %s %.80q from %.80q", im.Kind, im.Name, im.Module)
 		def, ok := known[im.Name]
 		switch {
@@ -101,9 +101,17 @@ func checkImports(imports []convert.Import, host api.Module) error {
 			return failed(core.ReasonInvalidModule, "%s, which no program is given; there are the functions of %s", what, hostModule)
 		case !sameTypes(im.Func.Params, def.ParamTypes()) || !sameTypes(im.Func.Results, def.ResultTypes()):
 			return failed(core.ReasonInvalidModule, "%s with a signature that it does not have", what)
+		case info.Memory == nil && usesMemory(im.Name): // the host would look for it
+			return failed(core.ReasonInvalidModule, "%s and has no memory", what)
 		}
 	}
 	return nil
+}
+
+// usesMemory reports whether a function of WASI reads or writes the memory of who
+// calls it.
+func usesMemory(name string) bool {
+	return name != "proc_exit" && name != "proc_raise" && name != "sched_yield"
 }
 
 func sameTypes(own []isa.ValueType, theirs []api.ValueType) bool {

@@ -102,6 +102,16 @@ func hintForReason(r core.Reason) string {
 		return "correct the task's data and submit it again"
 	case core.ReasonAttemptsExhausted, core.ReasonExecutionFailed:
 		return "see who tried with `tenzro task get ID`, then submit it again"
+	case core.ReasonOutOfFuel:
+		return "allow more with limits.fuel, or --fuel of tenzro wasm run"
+	case core.ReasonMemoryLimit:
+		return "allow more with limits.memoryMB, or --memory of tenzro wasm run"
+	case core.ReasonOutputLimit:
+		return "have the program write less, or split the work over several tasks"
+	case core.ReasonInvalidModule:
+		return "build it for WASI preview 1; tenzro wasm convert says what is wrong with it"
+	case core.ReasonTrap, core.ReasonStackOverflow:
+		return "correct the program: it fails everywhere"
 	case core.ReasonInternal:
 		return "look into the node's log"
 	}
