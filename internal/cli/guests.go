@@ -1,0 +1,9 @@
+package cli
+
+import "github.com/tenzro/tenzro/compute/sandbox"
+
+// guests are what sandbox children of this program can run, by name. Each engine
+// that runs the work of strangers adds its own.
+func guests() map[string]sandbox.Handler {
+	return map[string]sandbox.Handler{}
+}
