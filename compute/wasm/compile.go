@@ -3,12 +3,14 @@ package wasm
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 
+	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/compute/wasm/convert"
 	"github.com/tenzro/tenzro/core"
 )
@@ -51,7 +53,7 @@ func (g *Guest) module(ctx context.Context, req *request) (m *compiled, anew boo
 		g.modules = slices.Insert(slices.Delete(g.modules, i, i+1), 0, m)
 		return m, false, nil
 	}
-	s := store{req.CacheDir}
+	s := store{g.cacheDir(ctx)}
 	c, found := s.load(key)
 	if !found {
 		if c, err = converted(req.module); err != nil {
@@ -71,6 +73,17 @@ func (g *Guest) module(ctx context.Context, req *request) (m *compiled, anew boo
 	}
 	g.keep(ctx, m)
 	return m, !found && s.dir != "", nil
+}
+
+// cacheDir is where compiled code is kept, empty for nowhere.
+func (g *Guest) cacheDir(ctx context.Context) string {
+	if g.cfg.CacheDir != "" {
+		return g.cfg.CacheDir
+	}
+	if granted := sandbox.Granted(ctx); granted != "" {
+		return filepath.Join(granted, CacheName)
+	}
+	return ""
 }
 
 // converted converts with room for any limit of memory: the allocator enforces the
@@ -121,7 +134,7 @@ func (m *compiled) load(ctx context.Context, c convert.Converted) error {
 // slower and does not stop every guest. The process is killed instead.
 func (g *Guest) config() wazero.RuntimeConfig {
 	cfg := wazero.NewRuntimeConfig()
-	if g.engine == EngineInterpreter {
+	if g.cfg.Engine == EngineInterpreter {
 		cfg = wazero.NewRuntimeConfigInterpreter()
 	}
 	return cfg.WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false)

@@ -5,42 +5,41 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"testing"
 
 	"github.com/rs/zerolog"
 
+	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/compute/wasm"
 	"github.com/tenzro/tenzro/compute/wasm/wasmtest"
 	"github.com/tenzro/tenzro/core"
 )
 
-// handler is what a Runner runs.
-type handler func(ctx context.Context, request []byte, output func([]byte)) ([]byte, error)
-
-// double is a Runner without a process of its own: it enforces no limit, and a
-// handler that never ends never ends. TestRunnerContract holds it and the real one
-// to the same.
-type double map[string]handler
+// double is a Runner without a process of its own: it enforces no limit but that
+// of the output, and a handler that never ends never ends. TestRunnerContract holds
+// it and the real one to the same.
+type double map[string]sandbox.Handler
 
 var _ wasm.Runner = double{}
 
-func (d double) Run(ctx context.Context, job wasm.Job) (wasm.Outcome, error) {
+func (d double) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, error) {
 	h, ok := d[job.Handler]
-	if !ok {
-		return wasm.Outcome{}, fmt.Errorf("no handler %q", job.Handler)
-	}
-	if ctx.Err() != nil {
-		return wasm.Outcome{Reason: wasm.EndedCancelled}, nil
+	switch {
+	case !ok:
+		return sandbox.Result{}, core.Errorf(core.Internal, "sandbox", "no handler %q", job.Handler)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return sandbox.Result{Reason: sandbox.Deadline}, nil
+	case ctx.Err() != nil:
+		return sandbox.Result{Reason: sandbox.Cancelled}, nil
 	}
 	response, err := h(ctx, job.Request, func([]byte) {})
-	if err != nil {
-		return wasm.Outcome{Reason: wasm.EndedCrash, Message: err.Error()}, nil
+	switch {
+	case err != nil:
+		return sandbox.Result{Reason: sandbox.Crash, Message: err.Error()}, nil
+	case int64(len(response)) > job.Limits.Output:
+		return sandbox.Result{Reason: sandbox.OutputLimit}, nil
 	}
-	if int64(len(response)) > job.Limits.Output {
-		return wasm.Outcome{Reason: wasm.EndedOutput}, nil
-	}
-	return wasm.Outcome{Response: response}, nil
+	return sandbox.Result{Response: response}, nil
 }
 
 // rig is an executor whose guests run in this process.
@@ -51,7 +50,7 @@ type rig struct {
 
 func newRig(tb testing.TB, engine wasm.Engine, cache *wasm.Cache) rig {
 	tb.Helper()
-	guest := wasm.NewGuest(engine)
+	guest := wasm.NewGuest(wasm.GuestConfig{Engine: engine, CacheDir: cache.Dir()})
 	tb.Cleanup(guest.Close)
 	x := wasm.NewExecutor(wasm.ExecutorConfig{Cache: cache, MemoryMB: 1024}, double{wasm.HandlerName: guest.Handle}, zerolog.Nop())
 	return rig{x, guest}

@@ -8,11 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/semaphore"
 
-	"github.com/rs/zerolog"
-
 	"github.com/tenzro/tenzro/compute"
+	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/core"
 )
 
@@ -77,18 +77,18 @@ func (e *Executor) Run(ctx context.Context, data json.RawMessage, _ func(float64
 
 // run has the child run the task.
 func (e *Executor) run(ctx context.Context, t *Task) (answer, error) {
-	req, err := newRequest(t, e.cfg.Cache.Dir()).encode()
+	req, err := newRequest(t).encode()
 	if err != nil {
 		return answer{}, fmt.Errorf("encoding the request: %w", err)
 	}
-	out, err := e.runner.Run(ctx, Job{Handler: HandlerName, Request: req, Limits: limitsOf(ctx, t)})
+	res, err := e.runner.Run(ctx, sandbox.Job{Handler: HandlerName, Request: req, Limits: limitsOf(ctx, t)})
 	if err != nil {
+		return answer{}, fmt.Errorf("running the program: %w", err)
+	}
+	if err := ended(ctx, res, t); err != nil {
 		return answer{}, err
 	}
-	if err := ended(ctx, out, t); err != nil {
-		return answer{}, err
-	}
-	a, err := decodeAnswer(out.Response)
+	a, err := decodeAnswer(res.Response)
 	if err != nil {
 		return answer{}, fmt.Errorf("reading the child's answer: %w", err)
 	}
@@ -106,34 +106,37 @@ func (e *Executor) trim() {
 
 // limitsOf says what the child may use. The wall clock is that of the task: the
 // context ends the child too, but cannot say that the task was late.
-func limitsOf(ctx context.Context, t *Task) JobLimits {
-	wall := t.Limits.timeout()
-	if until, ok := ctx.Deadline(); ok && (wall == 0 || time.Until(until) < wall) {
-		wall = max(time.Until(until), time.Millisecond)
+func limitsOf(ctx context.Context, t *Task) sandbox.Limits {
+	wall := core.MaxTimeout
+	if t.Limits.TimeoutMS > 0 {
+		wall = t.Limits.timeout()
+	}
+	if until, ok := ctx.Deadline(); ok {
+		wall = max(min(wall, time.Until(until)), time.Millisecond)
 	}
 	mb := childMB + guestCopies*t.Limits.MemoryMB + codeMB*(1+int64(len(t.Module))>>20)
-	return JobLimits{Memory: mb << 20, Wall: wall, Output: maxMessage}
+	return sandbox.Limits{Memory: mb << 20, Wall: wall, Output: maxMessage}
 }
 
-// ended turns what the Runner did to the child into the failure of the task.
-func ended(ctx context.Context, out Outcome, t *Task) error {
-	switch out.Reason {
-	case "":
+// ended turns what was done to the child into the failure of the task.
+func ended(ctx context.Context, res sandbox.Result, t *Task) error {
+	switch res.Reason {
+	case sandbox.OK:
 		return nil
-	case EndedDeadline, EndedCPU:
+	case sandbox.Deadline, sandbox.CPULimit:
 		return &core.Failure{Reason: core.ReasonDeadline, Message: "the program was still running when its time was over"}
-	case EndedMemory:
+	case sandbox.MemoryLimit:
 		return &core.Failure{Reason: core.ReasonMemoryLimit,
 			Message: fmt.Sprintf("compiling and running the program took more memory than a program with %d MiB may", t.Limits.MemoryMB)}
-	case EndedOutput:
+	case sandbox.OutputLimit:
 		return &core.Failure{Reason: core.ReasonOutputLimit, Message: "the program wrote more than can be delivered"}
-	case EndedCancelled:
+	case sandbox.Cancelled:
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		return context.Canceled
 	}
-	return &core.Failure{Reason: core.ReasonInternal, Message: "the process that ran the program ended without an answer: " + bounded(out.Message)}
+	return &core.Failure{Reason: core.ReasonInternal, Message: "the process that ran the program ended without an answer: " + bounded(res.Message)}
 }
 
 // deliver judges the child's answer as whoever receives it would.

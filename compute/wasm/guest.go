@@ -32,17 +32,29 @@ const (
 	EngineInterpreter               // slower by a factor of some thirty; for comparison
 )
 
+// GuestConfig is what a Guest is told.
+type GuestConfig struct {
+	Engine Engine
+	// CacheDir is where compiled code is kept, instead of CacheName in the directory
+	// that the sandbox grants.
+	CacheDir string
+}
+
+// CacheName is the part of the directory granted to children that a Cache tidies
+// up.
+const CacheName = "wasm"
+
 // Guest is the handler that runs programs, in a process that may be killed at any
 // moment. It keeps the last modules it compiled. One guest runs at a time.
 type Guest struct {
-	engine Engine
+	cfg GuestConfig
 
 	mu      sync.Mutex
 	modules []*compiled // the one used last is first
 }
 
 // NewGuest returns a handler.
-func NewGuest(engine Engine) *Guest { return &Guest{engine: engine} }
+func NewGuest(cfg GuestConfig) *Guest { return &Guest{cfg: cfg} }
 
 // maxKept bounds the compiled modules kept in memory, and maxKeptBytes the code
 // they were compiled from.

@@ -14,8 +14,7 @@ import (
 // and as much again for names and numbers.
 const maxMessage = 2 * core.MaxTaskBytes
 
-// request is what a node tells the child: a task, checked, and where compiled code
-// is kept.
+// request is what a node tells the child: a task, checked.
 type request struct {
 	Function string            `json:"function"`
 	Args     []json.RawMessage `json:"args,omitempty"`
@@ -23,15 +22,14 @@ type request struct {
 	Names    []string          `json:"names,omitempty"` // of the files, sorted
 	Fuel     int64             `json:"fuel"`
 	MemoryMB int64             `json:"memoryMB"`
-	CacheDir string            `json:"cacheDir,omitempty"`
 
 	module, stdin []byte
 	files         map[string][]byte
 }
 
-func newRequest(t *Task, cacheDir string) request {
+func newRequest(t *Task) request {
 	return request{Function: t.Function, Args: t.Args, Env: t.Env, Names: slices.Sorted(maps.Keys(t.Files)),
-		Fuel: t.Limits.Fuel, MemoryMB: t.Limits.MemoryMB, CacheDir: cacheDir, module: t.Module, stdin: t.Stdin, files: t.Files}
+		Fuel: t.Limits.Fuel, MemoryMB: t.Limits.MemoryMB, module: t.Module, stdin: t.Stdin, files: t.Files}
 }
 
 func (r request) encode() ([]byte, error) {
