@@ -62,6 +62,8 @@ type ComputeConfig struct {
 	MaxMemoryMB int64 // 0 = what the machine has
 	Slots       int   // subtasks at once; 0 = number of cores
 	Price       int64 // asked for a million operations, in base units
+	Warm        int   // sandbox children kept ready on a node that computes; 0 = none
+	CacheMB     int64 // MiB of compiled programs kept on disk; 0 = the default of package compute/wasm
 }
 
 // JobsConfig are the times of the job protocol; zero values take the defaults
@@ -96,8 +98,9 @@ func (c Config) Validate() error {
 			return err
 		}
 	}
-	if c.Compute.MaxCPU < 0 || c.Compute.MaxCPU > 100 || c.Compute.MaxMemoryMB < 0 || c.Compute.Slots < 0 || c.Compute.Price < 0 {
-		return core.Errorf(core.Invalid, "compute", "the compute limits are out of range: CPU is 1 to 100 percent, memory, slots and price are not negative")
+	if c.Compute.MaxCPU < 0 || c.Compute.MaxCPU > 100 || c.Compute.MaxMemoryMB < 0 || c.Compute.Slots < 0 || c.Compute.Price < 0 ||
+		c.Compute.Warm < 0 || c.Compute.CacheMB < 0 {
+		return core.Errorf(core.Invalid, "compute", "the compute limits are out of range: CPU is 1 to 100 percent, everything else is not negative")
 	}
 	return nil
 }

@@ -38,9 +38,12 @@ func exitCode(err error) int {
 	var usage *usageError
 	var task *core.Failure
 	var known *core.Error
+	var program *guestExit
 	switch {
 	case err == nil:
 		return ExitOK
+	case errors.As(err, &program):
+		return program.code
 	case errors.As(err, &usage):
 		return ExitUsage
 	case errors.As(err, &task):
@@ -64,6 +67,10 @@ func printError(w io.Writer, err error) {
 		for _, one := range joined.Unwrap() {
 			printError(w, one)
 		}
+		return
+	}
+	var program *guestExit
+	if errors.As(err, &program) { // it has said itself what it had to say
 		return
 	}
 	text := err.Error()

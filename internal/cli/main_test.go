@@ -13,12 +13,17 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tenzro/tenzro/api"
+	"github.com/tenzro/tenzro/compute/sandbox"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
-// TestMain lets the test binary be the tenzro of the scripts.
+// TestMain lets the test binary be the tenzro of the scripts,
+// and of its sandbox children.
 func TestMain(m *testing.M) {
+	if sandbox.Main(guests()) {
+		return
+	}
 	testscript.Main(m, map[string]func(){programName: func() {
 		dir, err := os.Getwd()
 		if err != nil {
