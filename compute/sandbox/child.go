@@ -75,7 +75,7 @@ type child struct {
 	handlers map[string]Handler
 	ctx      context.Context
 	in       *bufio.Reader
-	watch    *selfWatch
+	watch    selfWatch
 
 	mu  sync.Mutex // frames are written whole
 	out io.Writer

@@ -86,7 +86,6 @@ func (g *gauge) look() { g.peak = max(g.peak, g.status("VmHWM:")-g.base) }
 // end closes the account; state is nil while the child lives.
 func (g *gauge) end(state *os.ProcessState) (cpu time.Duration, peak int64) {
 	g.look()
-	g.peak = max(g.peak, g.place.peak()-g.base)
 	if state != nil {
 		return max(0, state.SystemTime()+state.UserTime()-g.cpu), g.peak
 	}
@@ -128,7 +127,3 @@ func (g *gauge) used() time.Duration {
 	}
 	return time.Duration(t.Nano())
 }
-
-// firstThread reports whether this is the first thread of the process, the one
-// that others take for the process itself.
-func firstThread() bool { return unix.Gettid() == unix.Getpid() }

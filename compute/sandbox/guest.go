@@ -25,8 +25,8 @@ type guest struct {
 	out      *os.File // frames come out
 	errors   *os.File // what it wrote to its standard error; read when it is dead
 	gauge    *gauge
-	greeting greeting  // set before the first job
-	place    io.Closer // what must be cleaned up after it; its control group
+	greeting greeting // set before the first job
+	place    *group   // its control group, nil for none
 
 	jobs  int       // how many it was given; owned by whoever holds it
 	since time.Time // when it became idle
@@ -176,11 +176,14 @@ func (g *guest) reap() {
 		g.ended = true
 		g.mu.Unlock()
 		state, _ := g.proc.Wait() // it cannot fail: nobody else waits for it
-		text := g.lastErrors()
+		why := diagnose(state, g.lastErrors())
+		if g.place.killed() {
+			why = ending{MemoryLimit, "the child ran out of memory"}
+		}
 		g.mu.Lock()
 		g.state = state
 		if g.end.reason == OK {
-			g.end = diagnose(state, text)
+			g.end = why
 		}
 		g.mu.Unlock()
 		for _, c := range []io.Closer{g.in, g.out, g.errors, g.gauge, g.place} {

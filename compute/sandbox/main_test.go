@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 
 // guests are the handlers of the children of these tests.
 func guests() map[string]Handler {
-	return map[string]Handler{
+	all := map[string]Handler{
 		"echo": func(_ context.Context, req []byte, _ func([]byte)) ([]byte, error) { return req, nil },
 		"fail": func(context.Context, []byte, func([]byte)) ([]byte, error) {
 			return nil, errors.New("no\x1b[2J such \xff thing")
@@ -55,7 +55,13 @@ func guests() map[string]Handler {
 			select {}
 		},
 		"wait": func(context.Context, []byte, func([]byte)) ([]byte, error) { select {} },
+		"stream and wait": func(_ context.Context, _ []byte, output func([]byte)) ([]byte, error) {
+			output([]byte("x"))
+			select {}
+		},
 	}
+	addSystemGuests(all)
+	return all
 }
 
 func spin(_ context.Context, _ []byte, _ func([]byte)) ([]byte, error) {

@@ -70,6 +70,8 @@ type Pool struct {
 	births  chan chan<- birthResult
 	refill  chan struct{} // an idle child was taken
 
+	groups *groups // set by Serve before there are children
+
 	mu      sync.Mutex
 	serving bool
 	idle    []*guest // the last one was used last

@@ -17,6 +17,10 @@ func (p *Pool) Serve(ctx context.Context) error {
 	if err := p.open(); err != nil {
 		return err
 	}
+	var err error
+	if p.groups, err = openGroups("/"); err != nil {
+		p.log.Debug().Err(err).Msg("no control groups for sandbox children")
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	mothers := make(chan struct{})
 	go apart(func() { defer close(mothers); p.bear(ctx) })
@@ -24,6 +28,9 @@ func (p *Pool) Serve(ctx context.Context) error {
 	cancel()
 	<-mothers
 	p.close()
+	if err := p.groups.close(); err != nil {
+		p.log.Debug().Err(err).Msg("cannot remove control groups")
+	}
 	return ctx.Err()
 }
 
@@ -135,6 +142,7 @@ func (p *Pool) born(ctx context.Context) (*guest, error) {
 	if g.greeting, err = g.greeted(ctx); err != nil {
 		return nil, err
 	}
+	settle(g.proc.Pid)
 	g.gauge.ready()
 	return g, nil
 }
@@ -151,6 +159,9 @@ func (p *Pool) started(ctx context.Context) (*guest, error) {
 		return nil, core.Errorf(core.Unavailable, "sandbox", "nobody serves the pool")
 	}
 	r := <-born // the thread that took the order answers always
+	if r.err == nil {
+		p.enter(r.guest)
+	}
 	return r.guest, r.err
 }
 
@@ -165,16 +176,18 @@ func (p *Pool) bear(ctx context.Context) {
 			return
 		case born := <-p.births:
 			g, err := c.start()
-			if err == nil {
-				p.enter(g)
-			}
 			born <- birthResult{g, err}
 		}
 	}
 }
 
-// enter remembers g until it is gone.
+// enter puts g on the scales, and remembers it until it is gone.
 func (p *Pool) enter(g *guest) {
+	var err error
+	if g.place, err = p.groups.enter(g.proc.Pid); err != nil {
+		p.log.Warn().Err(err).Msg("sandbox children get no control groups")
+	}
+	g.gauge = newGauge(g.proc.Pid, g.place)
 	p.mu.Lock()
 	p.all[g] = struct{}{}
 	p.mu.Unlock()
