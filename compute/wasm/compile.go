@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -64,15 +65,28 @@ func (g *Guest) module(ctx context.Context, req *request) (m *compiled, anew boo
 		}
 	}
 	m, err = g.compile(ctx, key, c, s)
-	if err != nil && s.dir != "" { // what was kept may be damaged
-		s.drop(key)
-		m, err = g.compile(ctx, key, c, store{})
+	var refused *core.Failure
+	if err != nil && !(errors.As(err, &refused) && s.dir == "") {
+		m, err = g.again(ctx, key, c, s)
 	}
 	if err != nil {
 		return nil, false, err
 	}
 	g.keep(ctx, m)
 	return m, !found && s.dir != "", nil
+}
+
+// again compiles once more without what was kept, which may be damaged, and
+// without keeping anything if that is what fails.
+func (g *Guest) again(ctx context.Context, key moduleKey, c convert.Converted, s store) (*compiled, error) {
+	s.drop(key)
+	if s.save(key, c) {
+		if m, err := g.compile(ctx, key, c, s); err == nil {
+			return m, nil
+		}
+		s.drop(key)
+	}
+	return g.compile(ctx, key, c, store{})
 }
 
 // cacheDir is where compiled code is kept, empty for nowhere.

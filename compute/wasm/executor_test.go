@@ -1,7 +1,6 @@
 package wasm_test
 
 import (
-	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -106,20 +105,4 @@ func TestMessageHasLastWords(t *testing.T) {
 	if reason(err) != "trap" || !strings.Contains(err.Error(), `unreachable; it wrote "hello"`) {
 		t.Error(err)
 	}
-}
-
-// TestCacheServesAgain runs a module with a second process' memory empty: the code
-// comes from the directory, damaged or not.
-func TestCacheServesAgain(t *testing.T) {
-	dir := t.TempDir()
-	cache, err := wasm.NewCache(dir, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
-		if got, err := newRig(t, wasm.EngineAuto, cache).do(t, program(t, hello)); err != nil || got.ExitCode != 7 {
-			t.Fatalf("%+v, %v", got, err)
-		}
-	}
-	_ = base64.StdEncoding
 }
