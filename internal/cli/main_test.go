@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/tenzro/tenzro/api"
 	"github.com/tenzro/tenzro/compute/sandbox"
+	"github.com/tenzro/tenzro/compute/wasm/wasmtest"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -47,7 +49,7 @@ func TestScripts(t *testing.T) {
 			closed := newFakeNode().serve(tb, api.Config{Auth: api.AuthToken, TokensFile: filepath.Join(env.WorkDir, "home", ".tenzro", "tokens.json")})
 			env.Vars = append(env.Vars, "HOME="+filepath.Join(env.WorkDir, "home"), "TENZRO_API="+node.serve(tb, api.Config{}),
 				"BUSY="+busy.serve(tb, api.Config{}), "CLOSED="+closed, "DEAD=http://127.0.0.1:1")
-			return os.MkdirAll(filepath.Join(env.WorkDir, "home"), 0o700)
+			return errors.Join(os.MkdirAll(filepath.Join(env.WorkDir, "home", ".tenzro"), 0o700), assemblePrograms(env.WorkDir))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await},
 	})
@@ -90,4 +92,17 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// assemblePrograms makes the .wasm of each .wat of a script.
+func assemblePrograms(dir string) error {
+	texts, err := filepath.Glob(filepath.Join(dir, "*.wat"))
+	for _, path := range texts {
+		text, readErr := os.ReadFile(path)
+		code, asmErr := wasmtest.Assemble(string(text))
+		if err = errors.Join(err, readErr, asmErr); err == nil {
+			err = os.WriteFile(strings.TrimSuffix(path, ".wat")+".wasm", code, 0o600)
+		}
+	}
+	return err
 }
