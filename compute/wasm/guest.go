@@ -3,7 +3,6 @@ package wasm
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -229,17 +228,7 @@ func (m *compiled) instantiate(ctx context.Context, r *run, req *request) (api.M
 	if files, ok := wazero.NewFSConfig().(sysfs.FSConfig); ok {
 		cfg = cfg.WithFSConfig(files.WithSysFSMount(r.fs, "/"))
 	}
-	if req.command() {
-		words := []string{programName}
-		for _, raw := range req.Args {
-			var word string
-			if err := json.Unmarshal(raw, &word); err != nil {
-				return nil, fmt.Errorf("an argument that is no string: %w", err)
-			}
-			words = append(words, word)
-		}
-		cfg = cfg.WithArgs(words...)
-	}
+	cfg = cfg.WithArgs(r.args...)
 	for _, name := range slices.Sorted(maps.Keys(req.Env)) {
 		cfg = cfg.WithEnv(name, req.Env[name])
 	}

@@ -2,12 +2,20 @@ package wasm_test
 
 import (
 	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tenzro/tenzro/compute/wasm"
 	"github.com/tenzro/tenzro/compute/wasm/hostiletest"
 	"github.com/tenzro/tenzro/core"
 )
+
+var update = flag.Bool("update", false, "rewrite the golden file")
 
 // TestHostile runs the corpus on both engines: each program ends for its reason,
 // with the same words. Those that only a kill ends are for the tests with real
@@ -17,7 +25,7 @@ func TestHostile(t *testing.T) {
 	if len(cases) < 40 {
 		t.Fatalf("the corpus has %d cases only", len(cases))
 	}
-	rigs := map[string]rig{}
+	rigs, all := map[string]rig{}, map[string]string{}
 	for name, engine := range engines() {
 		rigs[name] = newRig(t, engine, nil)
 	}
@@ -46,6 +54,30 @@ func TestHostile(t *testing.T) {
 			if len(ends) != 1 {
 				t.Errorf("the engines differ: %v", ends)
 			}
+			for end := range ends {
+				all[c.Name] = end
+			}
 		})
+	}
+	compareEnds(t, all)
+}
+
+// compareEnds holds how the programs end, fuel included, to what is in
+// testdata/ends.txt: on every machine that runs the tests.
+func compareEnds(t *testing.T, ends map[string]string) {
+	t.Helper()
+	const path = "testdata/ends.txt"
+	var got strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(ends)) {
+		fmt.Fprintf(&got, "%s\n\t%s\n", name, ends[name])
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil || got.String() != string(want) {
+		t.Errorf("the ends are not those of %s (%v); if that is meant, run with -update and look at the difference", path, err)
 	}
 }

@@ -23,6 +23,7 @@ const bytesPerFuel = 8
 // run is one guest from its first instruction to its last.
 type run struct {
 	fuel, stack api.MutableGlobal // nil before the module is there
+	args        []string          // of a command, its name included
 	words       int64             // bytes of arguments and environment
 	memory      allocator
 	fs          *memFS
@@ -38,11 +39,8 @@ func newRun(req *request) (*run, error) {
 	r := &run{memory: allocator{limit: uint64(req.MemoryMB) << 20}, rand: rand.NewChaCha8([32]byte{})}
 	r.stdout.of, r.stderr.of = r, r
 	r.stdin = &input{of: r, left: req.stdin}
-	for _, raw := range req.Args {
-		r.words += int64(len(raw))
-	}
-	for k, v := range req.Env {
-		r.words += int64(len(k) + len(v))
+	if err := r.name(req); err != nil {
+		return nil, err
 	}
 	r.fs = newMemFS(r.move)
 	for _, name := range req.Names {
@@ -51,6 +49,25 @@ func newRun(req *request) (*run, error) {
 		}
 	}
 	return r, nil
+}
+
+// name collects the words of a command and counts what it is told.
+func (r *run) name(req *request) error {
+	if req.command() {
+		r.args = []string{programName}
+		for _, raw := range req.Args {
+			word, ok := asWord(raw)
+			if !ok {
+				return fmt.Errorf("argument %d of a command is no string", len(r.args))
+			}
+			r.args = append(r.args, word)
+			r.words += int64(len(word))
+		}
+	}
+	for k, v := range req.Env {
+		r.words += int64(len(k) + len(v))
+	}
+	return nil
 }
 
 // attach finds the counters of an instance and fills up the fuel.
