@@ -46,7 +46,8 @@ func (g *gauge) ready() {
 
 // begin starts the account of a job and puts its limits on the child.
 func (g *gauge) begin(l Limits) {
-	g.cpu, g.peak = g.used(), 0
+	g.cpu, _ = g.used()
+	g.peak = 0
 	_, _ = g.refs.WriteString("5") // resets VmHWM; older kernels keep the highest ever
 	g.limit(l)
 	g.place.limit(g.base + l.Memory)
@@ -74,23 +75,16 @@ func (g *gauge) check(l Limits) ending {
 	switch {
 	case held > l.Memory:
 		return ending{MemoryLimit, "it held more memory than allowed"}
-	case l.CPU > 0 && g.used()-g.cpu > l.CPU:
-		return ending{CPULimit, "it used more CPU time than " + l.CPU.String()}
+	case l.CPU > 0:
+		if used, ok := g.used(); ok && used-g.cpu > l.CPU {
+			return ending{CPULimit, "it used more CPU time than " + l.CPU.String()}
+		}
 	}
 	return ending{}
 }
 
 // look notes the peak while there is one to read.
 func (g *gauge) look() { g.peak = max(g.peak, g.status("VmHWM:")-g.base) }
-
-// end closes the account; state is nil while the child lives.
-func (g *gauge) end(state *os.ProcessState) (cpu time.Duration, peak int64) {
-	g.look()
-	if state != nil {
-		return max(0, state.SystemTime()+state.UserTime()-g.cpu), g.peak
-	}
-	return g.used() - g.cpu, g.peak
-}
 
 // held returns the bytes held beyond those of the idle child.
 func (g *gauge) held() int64 { return g.resident() - g.base }
@@ -119,11 +113,10 @@ func (g *gauge) status(field string) int64 {
 	return kib << 10
 }
 
-// used returns the CPU time of the child so far, to the nanosecond.
-func (g *gauge) used() time.Duration {
+// used returns the CPU time of the child so far, to the nanosecond, and false when
+// it is reaped.
+func (g *gauge) used() (time.Duration, bool) {
 	var t unix.Timespec
-	if err := unix.ClockGettime(g.clock, &t); err != nil {
-		return 0 // it is dead; end asks its remains
-	}
-	return time.Duration(t.Nano())
+	err := unix.ClockGettime(g.clock, &t)
+	return time.Duration(t.Nano()), err == nil
 }

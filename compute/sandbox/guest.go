@@ -34,6 +34,7 @@ type guest struct {
 	hello   chan greeting           // gets one, before the first job
 	current atomic.Pointer[running] // the job whose frames may come
 	once    sync.Once               // reaps
+	quiet   chan struct{}           // closed when nothing more is read from it
 	gone    chan struct{}           // closed when it is dead, reaped and read to its end
 
 	mu    sync.Mutex
@@ -69,6 +70,7 @@ func (g *guest) listen() {
 	for why == nil {
 		why = g.frame(r)
 	}
+	close(g.quiet)
 	g.kill(*why)
 	g.reap()
 }
@@ -166,6 +168,7 @@ func (g *guest) kill(why ending) {
 		_ = g.proc.Kill() // it is dead already, and the group with it
 	}
 	_ = g.out.SetReadDeadline(time.Unix(1, 0)) // do not wait for what may hold the pipe
+	hurry(g.proc.Pid, g.place)
 }
 
 // reap waits for the end of a killed child and closes all that was its own.
@@ -201,7 +204,7 @@ func (g *guest) lastErrors() string {
 
 // diagnose tells from the remains why a child died by itself.
 func diagnose(state *os.ProcessState, text string) ending {
-	for _, sign := range []string{"out of memory", "cannot allocate memory", "failed to create new OS thread"} {
+	for _, sign := range []string{"out of memory", "cannot allocate memory", "failed to allocate", "failed to create new OS thread"} {
 		if strings.Contains(text, sign) {
 			return ending{MemoryLimit, "the child ran out of memory"}
 		}
@@ -243,11 +246,8 @@ func (g *guest) greeted(ctx context.Context) (greeting, error) {
 	}
 }
 
-// dismiss ends a guest that has no job.
-func (g *guest) dismiss() {
-	g.kill(ending{Cancelled, "not needed any more"})
-	<-g.gone
-}
+// dismiss ends a guest that has no job. It does not wait.
+func (g *guest) dismiss() { g.kill(ending{Cancelled, "not needed any more"}) }
 
 // alive reports whether the child can be given a job.
 func (g *guest) alive() bool {

@@ -41,27 +41,36 @@ func guests() map[string]Handler {
 		"panic": func(context.Context, []byte, func([]byte)) ([]byte, error) { panic("at the disco") },
 		"panic elsewhere": func(context.Context, []byte, func([]byte)) ([]byte, error) {
 			go panic("in the street")
-			select {}
+			return forever()
 		},
 		"exit": func(context.Context, []byte, func([]byte)) ([]byte, error) { os.Exit(3); return nil, nil },
 		"suicide": func(context.Context, []byte, func([]byte)) ([]byte, error) {
-			return nil, syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			err := syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			os.Exit(9) // the first process of a namespace cannot kill itself
+			return nil, err
 		},
 		"raw": func(_ context.Context, req []byte, _ func([]byte)) ([]byte, error) {
 			_, err := os.NewFile(responseFD, "").Write(req)
 			if err != nil {
 				return nil, err
 			}
-			select {}
+			return forever()
 		},
-		"wait": func(context.Context, []byte, func([]byte)) ([]byte, error) { select {} },
+		"wait": func(context.Context, []byte, func([]byte)) ([]byte, error) { return forever() },
 		"stream and wait": func(_ context.Context, _ []byte, output func([]byte)) ([]byte, error) {
 			output([]byte("x"))
-			select {}
+			return forever()
 		},
 	}
 	addSystemGuests(all)
 	return all
+}
+
+// forever waits longer than any test. An empty select would be a deadlock that
+// the runtime finds.
+func forever() ([]byte, error) {
+	<-time.After(time.Hour)
+	return nil, nil
 }
 
 func spin(_ context.Context, _ []byte, _ func([]byte)) ([]byte, error) {

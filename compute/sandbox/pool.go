@@ -107,36 +107,50 @@ func (p *Pool) Run(ctx context.Context, job Job) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if ctx.Err() == nil {
-		select {
-		case p.slots <- struct{}{}:
-			defer func() { <-p.slots }()
-		case <-ctx.Done():
-		}
+	select {
+	case p.slots <- struct{}{}:
+	case <-ctx.Done():
+		return notStarted(ctx), nil
 	}
 	g, err := p.take(ctx, job)
-	if ctx.Err() != nil && (err != nil || g == nil) {
-		why := interrupted(ctx)
-		return Result{Reason: why.reason, Message: why.message}, nil
-	}
 	if err != nil {
+		<-p.slots
+		if ctx.Err() != nil {
+			return notStarted(ctx), nil
+		}
 		return Result{}, err
 	}
 	if _, known := slices.BinarySearch(g.greeting.Handlers, job.Handler); !known {
-		p.put(g)
+		p.free(g, true)
 		return Result{}, core.Errorf(core.Internal, "sandbox", "children know no handler %q", job.Handler)
 	}
 	res, ok := g.run(ctx, job)
 	p.metrics.ended(res)
-	if ok && !job.Alone && p.reusable(g) {
-		p.put(g)
-	} else {
-		g.dismiss()
-	}
+	p.free(g, ok && !job.Alone)
 	if res.Reason == Cancelled && ctx.Err() == nil {
 		return res, core.Errorf(core.Unavailable, "sandbox", "the node is stopping")
 	}
 	return res, nil
+}
+
+func notStarted(ctx context.Context) Result {
+	why := interrupted(ctx)
+	return Result{Reason: why.reason, Message: why.message}
+}
+
+// free gives the slot of g back, at once when it can serve again, else when it is
+// gone: what dies slowly still holds memory.
+func (p *Pool) free(g *guest, well bool) {
+	if well && p.reusable(g) {
+		p.put(g)
+		<-p.slots
+		return
+	}
+	g.dismiss()
+	go func() {
+		<-g.gone
+		<-p.slots
+	}()
 }
 
 // reusable reports whether a child that ended a job well may do another.

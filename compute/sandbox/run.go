@@ -12,6 +12,9 @@ import (
 // microseconds.
 const pollEvery = 5 * time.Millisecond
 
+// burialLimit is how long Run waits for a killed child to be dead and reaped.
+const burialLimit = 50 * time.Millisecond
+
 // run gives job to the child and watches it to its end. The child is dead
 // afterwards unless the answer was a clean one, which ok tells.
 func (g *guest) run(ctx context.Context, job Job) (res Result, ok bool) {
@@ -28,7 +31,7 @@ func (g *guest) run(ctx context.Context, job Job) (res Result, ok bool) {
 		a = g.remains()
 	}
 	res = Result{Response: a.response, Reason: a.ending.reason, Message: a.ending.message, Wall: time.Since(start)}
-	res.CPU, res.PeakMemory = g.gauge.end(g.exit())
+	res.CPU, res.PeakMemory = g.account()
 	return res, ok
 }
 
@@ -91,12 +94,41 @@ func interrupted(ctx context.Context) ending {
 	return ending{Cancelled, "the caller cancelled it"}
 }
 
-// remains reaps the dead child and tells why it died.
+// remains tells why the child died, once its output is over. It waits a little
+// for the funeral: on a machine under load a process of the lowest priority takes
+// its time to die, but it computes nothing any more.
 func (g *guest) remains() answer {
 	g.kill(ending{})
-	g.reap()
-	<-g.gone
+	go g.reap() // even while the reader waits in Job.Output
+	<-g.quiet
+	g.mu.Lock()
+	why := g.end
+	g.mu.Unlock()
+	if why.reason != OK {
+		timer := time.NewTimer(burialLimit)
+		defer timer.Stop()
+		select {
+		case <-g.gone:
+		case <-timer.C:
+		}
+		return answer{ending: why}
+	}
+	<-g.gone // it ended by itself, and how is not known before
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return answer{ending: g.end}
+}
+
+// account returns what the job used. The kernel tells it of a process that lives
+// or dies; of one that is dead and reaped, whoever reaped it.
+func (g *guest) account() (cpu time.Duration, peak int64) {
+	g.gauge.look()
+	used, ok := g.gauge.used()
+	if !ok {
+		<-g.gone
+	}
+	if state := g.exit(); state != nil {
+		used = state.SystemTime() + state.UserTime()
+	}
+	return max(0, used-g.gauge.cpu), g.gauge.peak
 }

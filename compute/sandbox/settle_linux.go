@@ -22,12 +22,25 @@ func settle(pid int) {
 	// Each thread has priorities of its own, and new ones have those of the thread
 	// that made them: the second round finds what the first one missed.
 	for range 2 {
-		threads, _ := os.ReadDir(dir + "/task")
-		for _, t := range threads {
-			if tid, err := strconv.Atoi(t.Name()); err == nil {
-				_ = unix.Setpriority(unix.PRIO_PROCESS, tid, lowest)
-				_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, ioWhoProcess, uintptr(tid), ioIdle)
-			}
+		eachThread(pid, func(tid int) {
+			_ = unix.Setpriority(unix.PRIO_PROCESS, tid, lowest)
+			_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, ioWhoProcess, uintptr(tid), ioIdle)
+		})
+	}
+}
+
+// hurry gives a child that was killed the time to die: its group's share of the
+// processors, and, where this process may, its priority.
+func hurry(pid int, place *group) {
+	place.hurry()
+	eachThread(pid, func(tid int) { _ = unix.Setpriority(unix.PRIO_PROCESS, tid, 0) })
+}
+
+func eachThread(pid int, do func(tid int)) {
+	threads, _ := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+	for _, t := range threads {
+		if tid, err := strconv.Atoi(t.Name()); err == nil {
+			do(tid)
 		}
 	}
 }

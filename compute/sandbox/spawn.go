@@ -86,7 +86,7 @@ func (c *cell) start() (*guest, error) {
 		e.closeAll(e.in, e.out, e.errors)
 		return nil, core.Errorf(core.Internal, "sandbox", "starting a child: %w", err)
 	}
-	return &guest{proc: proc, in: e.in, out: e.out, errors: e.errors, hello: make(chan greeting, 1), gone: make(chan struct{})}, nil
+	return &guest{proc: proc, in: e.in, out: e.out, errors: e.errors, hello: make(chan greeting, 1), quiet: make(chan struct{}), gone: make(chan struct{})}, nil
 }
 
 // checkDir wants dir to be an absolute path of a directory, or empty.

@@ -138,7 +138,7 @@ func TestEscapes(t *testing.T) {
 		{"read", "/etc/passwd", denied},
 		{"read", "/proc/self/environ", denied},
 		{"read", "/proc/" + parent + "/environ", denied},
-		{"read", filepath.Join(dir, "..", "..", "..", "etc", "passwd"), denied},
+		{"read", dir + strings.Repeat("/..", 20) + "/etc/passwd", denied},
 		{"list", "/", denied},
 		{"write", filepath.Join(outside, "new"), denied},
 		{"write", filepath.Join(outside, "other"), denied},
