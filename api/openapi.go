@@ -148,8 +148,22 @@ func adjust(schemas map[string]*huma.Schema) {
 		}
 	}
 	optional("TaskSpec", "requirements")
+	describeData(schemas["TaskSpec"])
 	optional("Assignment", "requirements")
 	if s := schemas["Proof"]; s != nil {
 		s.Properties["timestamp"] = &huma.Schema{Type: huma.TypeString, Description: "Unix milliseconds, decimal"}
 	}
+}
+
+// describeData says what the data of each task type is, which only the engine of
+// the type judges.
+func describeData(spec *huma.Schema) {
+	if spec == nil || spec.Properties["data"] == nil {
+		return
+	}
+	spec.Properties["data"] = &huma.Schema{Description: "What the engine of the type takes. compute: {input, operations}, see docs/compute.md. " +
+		"wasm: {module: base64 of a WebAssembly module, function: _start, args, env, stdin: base64, files: {path: base64}, " +
+		"limits: {fuel, memoryMB, timeoutMs}}; the result is {stdout, stderr, exitCode, fuel, values, files}, see docs/wasm.md. " +
+		"workflow: a graph of tasks, see docs/workflows.md."}
+	spec.Properties["limits"] = &huma.Schema{Type: huma.TypeObject, Description: "the same as limits in data, for types that have limits"}
 }

@@ -46,13 +46,26 @@ func (s *Server) submit(x *exchange) (core.TaskStatus, error) {
 	if err != nil {
 		return core.TaskStatus{}, err
 	}
-	spec, err := decode[core.TaskSpec](s, x)
+	spec, err := s.task(x)
 	if err != nil {
 		return core.TaskStatus{}, err
 	}
 	spec.Submitter = x.submitter
 	defer s.releaseMemory(x) // what follows may wait long and needs no body
 	return s.deps.Tasks.Submit(x.traceContext(), spec, key)
+}
+
+// task reads the task in the body.
+func (s *Server) task(x *exchange) (core.TaskSpec, error) {
+	b, err := s.body(x)
+	if err != nil {
+		return core.TaskSpec{}, err
+	}
+	spec, err := decodeTask(b)
+	if err != nil {
+		return spec, placed(err)
+	}
+	return spec, spec.Validate()
 }
 
 // status is what every way to ask for a task's status shares.

@@ -9,6 +9,7 @@ require (
 	github.com/prometheus/client_golang v1.25.0
 	github.com/rs/zerolog v1.35.1
 	github.com/tenzro/tenzro v0.0.0
+	github.com/tetratelabs/wazero v1.12.0
 	golang.org/x/sync v0.24.0
 )
 
@@ -176,3 +177,5 @@ require (
 )
 
 replace github.com/tenzro/tenzro => ../
+
+replace golang.org/x/sys => golang.org/x/sys v0.48.0

@@ -49,8 +49,10 @@ func (m *metrics) observe(t core.TaskType, f *core.Failure, took time.Duration) 
 // reasonLabel folds a reason that an executor made up into "other".
 func reasonLabel(r core.Reason) string {
 	switch r {
-	case core.ReasonDeadline, core.ReasonCancelled, core.ReasonInvalidInput, core.ReasonOverflow,
-		core.ReasonExecutionFailed, core.ReasonInternal:
+	case core.ReasonDeadline, core.ReasonCancelled, core.ReasonExecutionFailed, core.ReasonInternal:
+		return string(r)
+	}
+	if r.Certain() {
 		return string(r)
 	}
 	return "other"

@@ -143,6 +143,16 @@ func (j Job) ended(s Situation) (string, []string) {
 		return "its data cannot be run: " + message, []string{"correct the data and submit it again"}
 	case core.ReasonOverflow:
 		return "a value left the range of numbers: " + message, []string{"scale the input down and submit it again"}
+	case core.ReasonOutOfFuel:
+		return "it used up its fuel: " + message, []string{"submit it again with more limits.fuel, or with less to do"}
+	case core.ReasonMemoryLimit:
+		return "it needed more memory than it may have: " + message, []string{"submit it again with more limits.memoryMB"}
+	case core.ReasonOutputLimit:
+		return "it wrote too much: " + message, []string{"have it write less, or split the work over several tasks"}
+	case core.ReasonInvalidModule:
+		return "its module cannot be run: " + message, []string{"build it for WASI preview 1, for example with GOOS=wasip1 GOARCH=wasm; tenzro wasm convert says what is wrong"}
+	case core.ReasonTrap, core.ReasonStackOverflow:
+		return "its program failed: " + message, []string{"correct the program and submit it again; another node would fail too"}
 	case core.ReasonExecutionFailed:
 		return "running it failed: " + message, []string{"correct the task and submit it again; another node would fail too"}
 	}

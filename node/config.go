@@ -67,7 +67,9 @@ type ComputeConfig struct {
 	// them; empty = always.
 	Hours          string
 	PauseOnBattery bool
-	MaxCelsius     int // takes no work when hotter; 0 = whatever its heat
+	MaxCelsius     int   // takes no work when hotter; 0 = whatever its heat
+	Warm           int   // sandbox children kept ready on a node that computes; 0 = none
+	CacheMB        int64 // MiB of compiled programs kept on disk; 0 = the default of package compute/wasm
 }
 
 // JobsConfig are the times of the job protocol; zero values take the defaults
@@ -102,8 +104,9 @@ func (c Config) Validate() error {
 			return err
 		}
 	}
-	if c.Compute.MaxCPU < 0 || c.Compute.MaxCPU > 100 || c.Compute.MaxMemoryMB < 0 || c.Compute.Slots < 0 || c.Compute.Price < 0 {
-		return core.Errorf(core.Invalid, "compute", "the compute limits are out of range: CPU is 1 to 100 percent, memory, slots and price are not negative")
+	if c.Compute.MaxCPU < 0 || c.Compute.MaxCPU > 100 || c.Compute.MaxMemoryMB < 0 || c.Compute.Slots < 0 || c.Compute.Price < 0 ||
+		c.Compute.Warm < 0 || c.Compute.CacheMB < 0 {
+		return core.Errorf(core.Invalid, "compute", "the compute limits are out of range: CPU is 1 to 100 percent, everything else is not negative")
 	}
 	if c.Compute.MaxCelsius < 0 {
 		return core.Errorf(core.Invalid, "compute", "the temperature limit is negative: it is degrees Celsius, 0 for none")

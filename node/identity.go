@@ -11,13 +11,14 @@ import (
 	"github.com/tenzro/tenzro/keys"
 )
 
-// Names of the files in a node's home.
+// Names of what is in a node's home.
 const (
 	KeyFile     = "node.key"
 	LockFile    = "node.lock"
 	PeersFile   = "peers.json"
 	TokensFile  = "tokens.json"
 	RuntimeFile = "runtime.json"
+	CacheDir    = "cache" // a directory: what sandbox children may use
 )
 
 func (n *Node) path(name string) string { return filepath.Join(n.cfg.Home, name) }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tenzro/tenzro/api"
 	"github.com/tenzro/tenzro/compute"
+	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/gossip"
 	"github.com/tenzro/tenzro/internal/event"
@@ -62,6 +63,7 @@ type Node struct {
 	offered     core.Resources
 	capacity    *compute.Capacity
 	engine      *compute.Engine
+	sandbox     *sandbox.Pool // what runs the programs of strangers
 	planners    map[core.TaskType]compute.Planner
 	executors   map[core.TaskType]compute.Executor
 	blobs       *dispatch.Blobs
@@ -153,6 +155,7 @@ func (n *Node) populate() {
 	n.tree.Add("gateway", n.gateway)
 	n.tree.Add("region", n.region)
 	n.tree.Add("keeper", service.Func("keeper", n.keeper.Serve))
+	n.tree.Add("sandbox", n.sandbox)
 	n.tree.Add("api", n.server)
 	n.tree.Add("expiry", service.Every("expiry", 5*time.Second, time.Second, n.expire))
 	n.host.HandleSessions(n.links.protocol(), n.links.accept)

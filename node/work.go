@@ -9,6 +9,7 @@ import (
 
 	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/vector"
+	"github.com/tenzro/tenzro/compute/wasm"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/internal/trace"
 	"github.com/tenzro/tenzro/jobs"
@@ -37,10 +38,13 @@ func (n *Node) buildCompute() error {
 	n.offered = offered(n.profile.Resources, n.cfg.Compute)
 	n.capacity = compute.NewCapacity(n.offered, n.cfg.Compute.Slots)
 	n.capacity.LimitCPU(n.offered.FreeCPU)
+	programs, err := n.buildSandbox()
+	if err != nil {
+		return err
+	}
 	engine := vector.New()
-	n.planners = map[core.TaskType]compute.Planner{taskCompute: engine}
-	n.executors = map[core.TaskType]compute.Executor{taskCompute: engine}
-	var err error
+	n.planners = map[core.TaskType]compute.Planner{taskCompute: engine, wasm.Type: wasm.Planner{}}
+	n.executors = map[core.TaskType]compute.Executor{taskCompute: engine, wasm.Type: programs}
 	if n.engine, err = compute.NewEngine(n.executors, n.capacity, n.registerer, n.log); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	ucli "github.com/urfave/cli/v2"
 
+	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/internal/cli/config"
 )
 
@@ -31,8 +32,12 @@ type Process struct {
 
 // Main carries out the command line and returns the code to exit with. The
 // first SIGINT or SIGTERM asks the command to finish, a second one ends the
-// process at once.
+// process at once. A process that was started as a sandbox child serves as one
+// instead, whatever its command line.
 func Main(p Process) int {
+	if sandbox.Main(guests()) {
+		return ExitOK
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // back to the default action for the second signal
@@ -95,7 +100,7 @@ func (s *shell) app() *ucli.App {
 func (s *shell) commands() []*ucli.Command {
 	return []*ucli.Command{
 		s.runCommand(), s.devnetCommand(), s.initCommand(),
-		s.taskCommand(), s.workflowCommand(), s.networkCommand(), s.nodeCommand(), s.peerCommand(), s.regionCommand(),
+		s.taskCommand(), s.workflowCommand(), s.wasmCommand(), s.networkCommand(), s.nodeCommand(), s.peerCommand(), s.regionCommand(),
 		s.keyCommand(), s.configCommand(), s.tokenCommand(),
 		s.healthcheckCommand(), s.doctorCommand(), s.versionCommand(), s.completionCommand(),
 	}

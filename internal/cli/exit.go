@@ -38,9 +38,12 @@ func exitCode(err error) int {
 	var usage *usageError
 	var task *core.Failure
 	var known *core.Error
+	var program *guestExit
 	switch {
 	case err == nil:
 		return ExitOK
+	case errors.As(err, &program):
+		return program.code
 	case errors.As(err, &usage):
 		return ExitUsage
 	case errors.As(err, &task):
@@ -64,6 +67,10 @@ func printError(w io.Writer, err error) {
 		for _, one := range joined.Unwrap() {
 			printError(w, one)
 		}
+		return
+	}
+	var program *guestExit
+	if errors.As(err, &program) { // it has said itself what it had to say
 		return
 	}
 	text := err.Error()
@@ -102,6 +109,16 @@ func hintForReason(r core.Reason) string {
 		return "correct the task's data and submit it again"
 	case core.ReasonAttemptsExhausted, core.ReasonExecutionFailed:
 		return "see who tried with `tenzro task get ID`, then submit it again"
+	case core.ReasonOutOfFuel:
+		return "allow more with limits.fuel, or --fuel of tenzro wasm run"
+	case core.ReasonMemoryLimit:
+		return "allow more with limits.memoryMB, or --memory of tenzro wasm run"
+	case core.ReasonOutputLimit:
+		return "have the program write less, or split the work over several tasks"
+	case core.ReasonInvalidModule:
+		return "build it for WASI preview 1; tenzro wasm convert says what is wrong with it"
+	case core.ReasonTrap, core.ReasonStackOverflow:
+		return "correct the program: it fails everywhere"
 	case core.ReasonInternal:
 		return "look into the node's log"
 	}

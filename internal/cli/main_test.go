@@ -7,18 +7,25 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tenzro/tenzro/api"
+	"github.com/tenzro/tenzro/compute/sandbox"
+	"github.com/tenzro/tenzro/compute/wasm/wasmtest"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
-// TestMain lets the test binary be the tenzro of the scripts.
+// TestMain lets the test binary be the tenzro of the scripts,
+// and of its sandbox children.
 func TestMain(m *testing.M) {
+	if sandbox.Main(guests()) {
+		return
+	}
 	testscript.Main(m, map[string]func(){programName: func() {
 		dir, err := os.Getwd()
 		if err != nil {
@@ -42,7 +49,7 @@ func TestScripts(t *testing.T) {
 			closed := newFakeNode().serve(tb, api.Config{Auth: api.AuthToken, TokensFile: filepath.Join(env.WorkDir, "home", ".tenzro", "tokens.json")})
 			env.Vars = append(env.Vars, "HOME="+filepath.Join(env.WorkDir, "home"), "TENZRO_API="+node.serve(tb, api.Config{}),
 				"BUSY="+busy.serve(tb, api.Config{}), "CLOSED="+closed, "DEAD=http://127.0.0.1:1")
-			return os.MkdirAll(filepath.Join(env.WorkDir, "home"), 0o700)
+			return errors.Join(os.MkdirAll(filepath.Join(env.WorkDir, "home", ".tenzro"), 0o700), assemblePrograms(env.WorkDir))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await},
 	})
@@ -85,4 +92,17 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// assemblePrograms makes the .wasm of each .wat of a script.
+func assemblePrograms(dir string) error {
+	texts, err := filepath.Glob(filepath.Join(dir, "*.wat"))
+	for _, path := range texts {
+		text, readErr := os.ReadFile(path)
+		code, asmErr := wasmtest.Assemble(string(text))
+		if err = errors.Join(err, readErr, asmErr); err == nil {
+			err = os.WriteFile(strings.TrimSuffix(path, ".wat")+".wasm", code, 0o600)
+		}
+	}
+	return err
 }

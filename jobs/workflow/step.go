@@ -204,7 +204,7 @@ func (r *Runner) job(ctx context.Context, i, index int, w *work) (json.RawMessag
 
 // mends says whether a failure for this reason may not come again.
 func mends(reason core.Reason) bool {
-	return reason != core.ReasonInvalidInput && reason != core.ReasonOverflow && reason != core.ReasonCancelled
+	return !reason.Certain() && reason != core.ReasonCancelled
 }
 
 // backoff is the pause after a try: 1, 2, 4, 8 and then always 15 seconds.

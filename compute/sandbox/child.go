@@ -1,0 +1,222 @@
+package sandbox
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	runtimemetrics "runtime/metrics"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// How a child knows that it is one: both must match.
+const (
+	childName = "tenzro-guest" // its argv[0]
+	childEnv  = "TENZRO_GUEST" // the environment variable with its birth in JSON
+)
+
+// The descriptors of a child besides the standard three.
+const (
+	requestFD  = 3
+	responseFD = 4
+)
+
+// birth is what the parent tells a child before anything else.
+type birth struct {
+	Dir      string // the directory it may use, "" for none
+	Confined bool   // whether the kernel already keeps it from all other files
+}
+
+// greeting is the first frame of a child, sent before any guest ran in it.
+type greeting struct {
+	Handlers []string
+	Walls    []string // names of the protections it put up itself
+}
+
+// order is a job without its request.
+type order struct {
+	Handler string
+	Memory  int64
+	CPU     time.Duration
+}
+
+// dying is the last frame of a child that ends by itself.
+type dying struct {
+	Reason  Reason
+	Message string
+}
+
+// Main serves as a child when this process was started as one, and returns true
+// when its parent has no more work. It returns false at once in any other
+// process. It must be called before the program starts goroutines or opens
+// files: first thing in main, or in the TestMain of a package that uses a Pool.
+func Main(handlers map[string]Handler) bool {
+	text := os.Getenv(childEnv)
+	if text == "" || os.Args[0] != childName {
+		return false
+	}
+	var b birth
+	if err := json.Unmarshal([]byte(text), &b); err != nil {
+		return false
+	}
+	os.Unsetenv(childEnv)
+	serveChild(b, handlers)
+	return true
+}
+
+// child is the state of a process that serves.
+type child struct {
+	handlers map[string]Handler
+	ctx      context.Context
+	in       *bufio.Reader
+	watch    selfWatch
+
+	mu  sync.Mutex // frames are written whole
+	out io.Writer
+}
+
+func serveChild(b birth, handlers map[string]Handler) {
+	c := &child{handlers: handlers, ctx: withGranted(context.Background(), b.Dir),
+		in: bufio.NewReader(os.NewFile(requestFD, "requests")), out: os.NewFile(responseFD, "responses")}
+	c.watch = newSelfWatch(c.die)
+	hello := greeting{Walls: raiseWalls(b)}
+	for name := range handlers {
+		hello.Handlers = append(hello.Handlers, name)
+	}
+	slices.Sort(hello.Handlers)
+	text, err := json.Marshal(hello)
+	if err != nil || c.write(kindHello, text) != nil {
+		return
+	}
+	for c.next() {
+	}
+}
+
+// next serves one job; false means that there are no more.
+func (c *child) next() bool {
+	text, err := expect(c.in, kindJob, maxSmall)
+	if err != nil {
+		return false
+	}
+	var o order
+	if json.Unmarshal(text, &o) != nil {
+		return false
+	}
+	request, err := expect(c.in, kindRequest, MaxRequest)
+	if err != nil {
+		return false
+	}
+	debug.SetMemoryLimit(heapGoal(o.Memory))
+	c.watch.begin(o)
+	response, err := c.call(o, request)
+	request = nil
+	trim()
+	c.watch.end()
+	if err != nil {
+		return c.write(kindFailure, []byte(cut(err.Error(), maxMessage))) == nil
+	}
+	return c.write(kindResponse, response) == nil
+}
+
+// call runs the handler; a panic ends the process, since nobody knows what it
+// left behind.
+func (c *child) call(o order, request []byte) ([]byte, error) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.die(Crash, fmt.Sprintf("panic: %v", r))
+		}
+	}()
+	handler := c.handlers[o.Handler]
+	if handler == nil {
+		return nil, fmt.Errorf("there is no handler %q", cut(o.Handler, 64))
+	}
+	return handler(c.ctx, request, c.stream)
+}
+
+// stream sends output in pieces.
+func (c *child) stream(data []byte) {
+	for len(data) > 0 {
+		n := min(len(data), maxPiece)
+		if c.write(kindOutput, data[:n]) != nil {
+			os.Exit(1) // nobody listens any more
+		}
+		data = data[n:]
+	}
+}
+
+func (c *child) write(k kind, data []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return writeFrame(c.out, k, data)
+}
+
+// die tells the parent why and ends the process. It does not wait for a writer
+// that is stuck: the parent kills what does not end.
+func (c *child) die(reason Reason, message string) {
+	text, err := json.Marshal(dying{Reason: reason, Message: cut(message, maxMessage)})
+	if err == nil {
+		_ = c.write(kindDying, text)
+	}
+	os.Exit(1)
+}
+
+// heapGoal is the soft limit of the garbage collector for a job of so many bytes
+// of memory: what the runtime itself holds when idle comes on top.
+func heapGoal(memory int64) int64 {
+	const idle = 16 << 20
+	return idle + memory - memory/8
+}
+
+// trim gives memory back to the system after a job that took much of it: a small
+// job does not pay for a collection.
+func trim() {
+	const small = 8 << 20
+	sample := []runtimemetrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}}
+	runtimemetrics.Read(sample)
+	held := uint64(0)
+	for _, s := range sample {
+		if s.Value.Kind() == runtimemetrics.KindUint64 {
+			held += s.Value.Uint64()
+		}
+	}
+	if held > small {
+		debug.FreeOSMemory()
+	}
+}
+
+// maxMessage bounds a text for people, in bytes.
+const maxMessage = 512
+
+// cut returns at most n bytes of s, all of them printable ASCII.
+func cut(s string, n int) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case r < ' ' || r > '~':
+			return '?'
+		}
+		return r
+	}, s[:min(len(s), 4*n)])
+	return strings.TrimSpace(s[:min(len(s), n)])
+}
+
+// grantedKey is the context key of the directory a handler may use.
+type grantedKey struct{}
+
+func withGranted(ctx context.Context, dir string) context.Context {
+	return context.WithValue(ctx, grantedKey{}, dir)
+}
+
+// Granted returns the directory that a handler called with ctx may read and
+// write, "" for none: Config.Dir where the system can confine a child to it.
+func Granted(ctx context.Context) string {
+	dir, _ := ctx.Value(grantedKey{}).(string)
+	return dir
+}

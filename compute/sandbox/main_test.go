@@ -1,0 +1,151 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+)
+
+// TestMain lets the test binary be its own child.
+func TestMain(m *testing.M) {
+	if Main(guests()) {
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// guests are the handlers of the children of these tests.
+func guests() map[string]Handler {
+	all := map[string]Handler{
+		"echo": func(_ context.Context, req []byte, _ func([]byte)) ([]byte, error) { return req, nil },
+		"fail": func(context.Context, []byte, func([]byte)) ([]byte, error) {
+			return nil, errors.New("no\x1b[2J such \xff thing")
+		},
+		"spin":  spin,
+		"bomb":  bomb,
+		"hold":  hold,
+		"flood": flood,
+		"pieces": func(_ context.Context, req []byte, output func([]byte)) ([]byte, error) {
+			for _, b := range req {
+				output([]byte{b})
+			}
+			return []byte("done"), nil
+		},
+		"panic": func(context.Context, []byte, func([]byte)) ([]byte, error) { panic("at the disco") },
+		"panic elsewhere": func(context.Context, []byte, func([]byte)) ([]byte, error) {
+			go panic("in the street")
+			return forever()
+		},
+		"exit": func(context.Context, []byte, func([]byte)) ([]byte, error) { os.Exit(3); return nil, nil },
+		"suicide": func(context.Context, []byte, func([]byte)) ([]byte, error) {
+			err := syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			os.Exit(9) // the first process of a namespace cannot kill itself
+			return nil, err
+		},
+		"raw": func(_ context.Context, req []byte, _ func([]byte)) ([]byte, error) {
+			_, err := os.NewFile(responseFD, "").Write(req)
+			if err != nil {
+				return nil, err
+			}
+			return forever()
+		},
+		"wait": func(context.Context, []byte, func([]byte)) ([]byte, error) { return forever() },
+		"stream and wait": func(_ context.Context, _ []byte, output func([]byte)) ([]byte, error) {
+			output([]byte("x"))
+			return forever()
+		},
+	}
+	addSystemGuests(all)
+	return all
+}
+
+// forever waits longer than any test. An empty select would be a deadlock that
+// the runtime finds.
+func forever() ([]byte, error) {
+	<-time.After(time.Hour)
+	return nil, nil
+}
+
+func spin(_ context.Context, _ []byte, _ func([]byte)) ([]byte, error) {
+	for i := uint64(1); ; i++ {
+		if i == 0 {
+			return nil, nil
+		}
+	}
+}
+
+// bomb takes memory without end and touches it.
+func bomb(context.Context, []byte, func([]byte)) ([]byte, error) {
+	var all [][]byte
+	for {
+		b := make([]byte, 1<<20)
+		for i := 0; i < len(b); i += 4096 {
+			b[i] = 1
+		}
+		all = append(all, b)
+		runtime.KeepAlive(all)
+	}
+}
+
+// hold takes as many MiB as the request has bytes and lets go of them.
+func hold(_ context.Context, req []byte, _ func([]byte)) ([]byte, error) {
+	b := make([]byte, len(req)<<20)
+	for i := 0; i < len(b); i += 4096 {
+		b[i] = 1
+	}
+	return []byte{b[0]}, nil
+}
+
+func flood(_ context.Context, _ []byte, output func([]byte)) ([]byte, error) {
+	for b := make([]byte, 10_000); ; {
+		output(b)
+	}
+}
+
+// serve returns a pool that is served until the test ends.
+func serve(t testing.TB, cfg Config) *Pool {
+	t.Helper()
+	p, err := New(cfg, nil, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- p.Serve(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Serve = %v", err)
+		}
+		noChildren(t)
+	})
+	return p
+}
+
+// run has a job done and wants no error.
+func run(t testing.TB, p *Pool, job Job) Result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	res, err := p.Run(ctx, job)
+	if err != nil {
+		t.Fatalf("%s: %v", job.Handler, err)
+	}
+	return res
+}
+
+// noChildren wants this process to have no child, alive or dead.
+func noChildren(t testing.TB) {
+	t.Helper()
+	var status syscall.WaitStatus
+	if pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil); !errors.Is(err, syscall.ECHILD) {
+		t.Errorf("process %d is left (%v)", pid, err)
+	}
+}

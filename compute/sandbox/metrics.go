@@ -1,0 +1,42 @@
+package sandbox
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics has one series per reason of the closed set.
+type metrics struct {
+	jobs     *prometheus.CounterVec
+	cpu      prometheus.Counter
+	started  prometheus.Counter
+	children prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tenzro_sandbox_jobs_total", Help: "Jobs that ran in sandbox children, by how they ended."}, []string{"reason"}),
+		cpu: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tenzro_sandbox_cpu_seconds_total", Help: "CPU time of jobs in sandbox children."}),
+		started: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tenzro_sandbox_started_total", Help: "Sandbox children started."}),
+		children: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tenzro_sandbox_children", Help: "Sandbox children alive."}),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.jobs, m.cpu, m.started, m.children} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) ended(res Result) {
+	reason := string(res.Reason)
+	if res.Reason == OK {
+		reason = "ok"
+	}
+	m.jobs.WithLabelValues(reason).Inc()
+	m.cpu.Add(res.CPU.Seconds())
+}

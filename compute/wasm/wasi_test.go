@@ -1,0 +1,114 @@
+package wasm_test
+
+import (
+	"encoding/base64"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tenzro/tenzro/compute/wasm"
+)
+
+// goProgram compiles testdata/wasi with the Go toolchain.
+func goProgram(t *testing.T) task {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "wasi.wasm")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, "main.go")
+	cmd.Dir = "testdata/wasi"
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=", "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building the program: %v\n%s", err, text)
+	}
+	code, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return task{"module": base64.StdEncoding.EncodeToString(code)}
+}
+
+// anything is what the toolchain's own library decides; it is the same each time.
+const anything = "?"
+
+// TestWASI runs a real program: with what it is granted it works, without it fails
+// closed, and the interpreter gives the same bytes for the same fuel.
+func TestWASI(t *testing.T) {
+	cache, err := wasm.NewCache(t.TempDir(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	built := goProgram(t)
+	compiler, interpreter := newRig(t, wasm.EngineAuto, cache), newRig(t, wasm.EngineInterpreter, nil)
+	for _, c := range []struct {
+		name           string
+		args           []string
+		grant          task
+		stdout, stderr string // stderr: a part of it
+		exit           uint32
+		files          string
+	}{
+		{name: "args", args: []string{"args", "a b", "", "é"}, stdout: "3 [\"a b\" \"\" \"é\"]\n"},
+		{name: "no args", stdout: "", exit: 64},
+		{name: "env", args: []string{"env"}, grant: task{"env": map[string]string{"B": "2=2", "A": "1"}}, stdout: "A=1,B=2=2\n"},
+		{name: "no env", args: []string{"env"}, stdout: "\n"},
+		{name: "stdin", args: []string{"stdin"}, grant: task{"stdin": b64("some words")}, stdout: "SOME WORDS"},
+		{name: "no stdin", args: []string{"stdin"}},
+		{name: "files", args: []string{"read", "/data/in.txt", "other"}, grant: files("data/in.txt", "in", "other", "o"), stdout: "/data/in.txt=in\nother=o\n"},
+		{name: "no files", args: []string{"read", "/data/in.txt"}, stderr: "open /data/in.txt: ", exit: 1},
+		{name: "write", args: []string{"write", "/out", "/deep/er/out"}, files: "deep/er/out=made /deep/er/out out=made /out"},
+		{name: "list", args: []string{"list"}, grant: files("data/in.txt", "in"), stdout: ". true 0\ndata true 0\ndata/in.txt false 2\n"},
+		{name: "rename", args: []string{"rename"}, stdout: ". true 0\nb true 0\nb/two false 9\nthree false 4\n", files: "b/two=made /two three=made"},
+		{name: "append", args: []string{"append"}, stdout: "two\n", files: "log=one\ntwo\n"},
+		{name: "clock", args: []string{"clock"}, stdout: "2022-01-01T00:00:00Z true\n"},
+		{name: "random", args: []string{"random"}, stdout: anything},
+		{name: "no network", args: []string{"dial"}, stdout: "listens inside the program only\n"},
+		{name: "panic", args: []string{"panic"}, stderr: "panic: boom", exit: 2},
+		{name: "exit", args: []string{"exit"}, exit: 42},
+		{name: "escape", args: []string{"escape"}, stderr: "symlink /etc /link: ", exit: 1},
+		{name: "inputs stay", args: []string{"clean"}, grant: files("data/in.txt", "in"), files: "mine="},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tsk := built.with("args", c.args)
+			for k, v := range c.grant {
+				tsk = tsk.with(k, v)
+			}
+			got, err := compiler.do(t, tsk)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out := string(got.Stdout)
+			if c.stdout != anything && out != c.stdout || !strings.Contains(string(got.Stderr), c.stderr) || got.ExitCode != c.exit {
+				t.Errorf("exit code %d, stdout %q, stderr %q", got.ExitCode, got.Stdout, got.Stderr)
+			}
+			if text := shown(got.Files); text != c.files {
+				t.Errorf("files %q, want %q", text, c.files)
+			}
+			again, err := interpreter.do(t, tsk)
+			if err != nil || shown(again.Files) != shown(got.Files) || string(again.Stdout) != string(got.Stdout) ||
+				string(again.Stderr) != string(got.Stderr) || again.Fuel != got.Fuel || again.ExitCode != got.ExitCode {
+				t.Errorf("interpreted: %v, fuel %d and not %d, stdout %q, stderr %q", err, again.Fuel, got.Fuel, again.Stdout, again.Stderr)
+			}
+		})
+	}
+}
+
+func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+
+func files(pairs ...string) task {
+	all := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		all[pairs[i]] = b64(pairs[i+1])
+	}
+	return task{"files": all}
+}
+
+func shown(files map[string][]byte) string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		all = append(all, name+"="+string(files[name]))
+	}
+	return strings.Join(all, " ")
+}

@@ -1,0 +1,146 @@
+package integration
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tenzro/tenzro/compute/wasm"
+	"github.com/tenzro/tenzro/compute/wasm/hostiletest"
+	"github.com/tenzro/tenzro/compute/wasm/wasmtest"
+	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/integration/testnet"
+)
+
+// adderText adds two numbers.
+const adderText = `(module (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))`
+
+// adder is a program as a submitter writes it: limits beside the data.
+func adder(t *testing.T) string {
+	code := wasmtest.Module(t, adderText)
+	return fmt.Sprintf(`{"type":"wasm","data":{"module":%q,"function":"add","args":[20,22]},"limits":{"fuel":1000}}`, base64.StdEncoding.EncodeToString(code))
+}
+
+// A program runs on a worker of another process than the gateway, and the answer
+// is what it returned, with a proof.
+func TestProgramOnTheNetwork(t *testing.T) {
+	n := testnet.Three(t, 1)
+	result := n.Global.Completed(n.Global.Submit(adder(t)), time.Minute)
+	r, err := wasm.DecodeResult(result.Result)
+	if err != nil || fmt.Sprintf("%s", r.Values) != "[42]" || r.Fuel <= 0 || r.Fuel > 1000 {
+		t.Errorf("%s: %v", result.Result, err)
+	}
+	if len(result.Proofs) == 0 || len(result.Workers) != 1 {
+		t.Errorf("%d proofs by %v", len(result.Proofs), result.Workers)
+	}
+	file := filepath.Join(t.TempDir(), "add.wasm")
+	if err := os.WriteFile(file, wasmtest.Module(t, adderText), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cli := testnet.Exec(t, "wasm run", t.TempDir(), "wasm", "run", "--api", n.Global.Base, "--function", "add", file, "-1", "2")
+	if code := cli.Exit(time.Minute); code != 2 {
+		t.Errorf("an argument that looks like a flag: exit code %d", code)
+	}
+	cli = testnet.Exec(t, "wasm run", t.TempDir(), "wasm", "run", "--api", n.Global.Base, "--function", "add", file, "--", "-1", "2")
+	if code := cli.Exit(time.Minute); code != 0 || cli.Stdout() != "1\n" {
+		t.Errorf("exit code %d, %q, %s", code, cli.Stdout(), cli.Stderr())
+	}
+}
+
+// The corpus of hostile programs goes through a real node while others compute:
+// each program ends for its reason, all other jobs complete, no process is left.
+func TestHostilePrograms(t *testing.T) {
+	n := testnet.Run(t, "node", "--role", "local", "--standalone", "--slots", "2")
+	n.AwaitReady()
+	stop, others := make(chan struct{}), sync.WaitGroup{}
+	others.Go(func() { keepComputing(t, n, stop) })
+	var ids []core.TaskID
+	cases := hostiletest.Corpus(t)
+	for _, c := range cases {
+		ids = append(ids, submitHostile(t, n, c))
+	}
+	for i, c := range cases {
+		if ids[i] == "" {
+			continue // refused at once
+		}
+		r := n.Result(ids[i], 10*time.Minute)
+		got := hostiletest.OK
+		if r.Failure != nil {
+			got = r.Failure.Reason
+		}
+		if got != c.Reason {
+			t.Errorf("%s: %s (%v), want %s", c.Name, got, r.Failure, c.Reason)
+		}
+	}
+	close(stop)
+	others.Wait()
+	n.Get("/livez").Is(http.StatusOK)
+	if dead := zombies(t, n.Runtime.PID); dead > 0 {
+		t.Errorf("%d children are dead and not reaped", dead)
+	}
+}
+
+// submitHostile submits a case; what the gateway sees through at once gives no id.
+func submitHostile(t *testing.T, n *testnet.Node, c hostiletest.Case) core.TaskID {
+	t.Helper()
+	spec, err := json.Marshal(core.TaskSpec{Type: wasm.Type, Data: c.Data, QueueTimeoutMS: 600_000, TimeoutMS: 600_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := n.Post("/api/v1/tasks", string(spec))
+	if answer.Status == http.StatusBadRequest && c.Reason == core.ReasonInvalidInput {
+		refusal(t, answer)
+		return ""
+	}
+	var status core.TaskStatus
+	answer.Is(http.StatusAccepted).Into(&status)
+	return status.TaskID
+}
+
+// keepComputing has one job after the other done until stop is closed.
+func keepComputing(t *testing.T, n *testnet.Node, stop <-chan struct{}) {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		answer, err := n.Try(http.MethodPost, "/api/v1/tasks?wait=60s", []byte(documentedTask))
+		var r core.TaskResult
+		if err == nil {
+			err = answer.Decode(&r)
+		}
+		if err != nil || r.Status != core.TaskCompleted || string(r.Result) != "55" {
+			t.Errorf("another job beside the hostile ones: %s %s %v", r.Status, r.Result, err)
+			return
+		}
+	}
+}
+
+// zombies counts the dead children that a process has not reaped, where /proc
+// tells.
+func zombies(t *testing.T, parent int) (n int) {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		_, rest, _ := strings.Cut(string(text), ") ")
+		if fields := strings.Fields(rest); len(fields) > 1 && fields[0] == "Z" && fields[1] == fmt.Sprint(parent) {
+			n++
+		}
+	}
+	return n
+}

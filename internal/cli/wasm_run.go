@@ -1,0 +1,235 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	ucli "github.com/urfave/cli/v2"
+
+	"github.com/tenzro/tenzro/compute/wasm"
+	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/internal/cli/client"
+)
+
+// lastWish is how long an interrupted command takes to cancel its task.
+const lastWish = 3 * time.Second
+
+// guestExit is a program that ended with an exit code other than 0: the command's
+// own, and nothing to tell.
+type guestExit struct{ code int }
+
+// Error implements error.
+func (e *guestExit) Error() string { return fmt.Sprintf("the program ended with exit code %d", e.code) }
+
+// guestCode is the exit code of a program as a process has it: 1 to 255, or 0.
+func guestCode(code uint32) int {
+	if code != 0 && code&0xff == 0 {
+		return ExitFailed
+	}
+	return int(code & 0xff)
+}
+
+func (s *shell) wasmRun(c *ucli.Context) error {
+	if !c.Args().Present() {
+		return usagef("use tenzro wasm run FILE [ARGS...]", "FILE is missing")
+	}
+	t, err := s.wasmTask(c)
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	if _, err := wasm.Decode(data); err != nil { // as a node would, before anything is sent
+		return err
+	}
+	run := s.runOnNetwork
+	if c.Bool(flagLocal) {
+		run = s.runHere
+	}
+	raw, err := run(c, data)
+	if err != nil {
+		return err
+	}
+	r, err := wasm.DecodeResult(raw)
+	if err != nil {
+		return err
+	}
+	return s.printProgram(c, r)
+}
+
+// wasmTask is what the command line describes.
+func (s *shell) wasmTask(c *ucli.Context) (wasm.Task, error) {
+	t := wasm.Task{Function: c.String(flagFunction), Limits: wasm.Limits{Fuel: c.Int64(flagFuel), MemoryMB: c.Int64(flagMemory),
+		TimeoutMS: c.Duration(flagTimeout).Milliseconds()}}
+	var err error
+	if t.Module, err = s.readModule(c.Args().First()); err != nil {
+		return t, err
+	}
+	for _, word := range c.Args().Tail() {
+		quoted, err := json.Marshal(word)
+		if err != nil {
+			return t, err
+		}
+		t.Args = append(t.Args, quoted)
+	}
+	if t.Env, err = environment(c.StringSlice(flagEnv)); err != nil {
+		return t, err
+	}
+	if t.Files, err = s.grantedFiles(c.StringSlice(flagFile)); err != nil {
+		return t, err
+	}
+	if c.Args().First() != "-" && s.hasInput() {
+		t.Stdin, err = s.readBytes("-", core.MaxTaskBytes, "input", "split the input over several tasks, or redirect it from /dev/null")
+	}
+	return t, err
+}
+
+// hasInput reports whether somebody has given standard input something to read: a
+// terminal and /dev/null have not.
+func (s *shell) hasInput() bool {
+	f, isFile := s.In.(*os.File)
+	if !isFile {
+		return s.In != nil
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&fs.ModeCharDevice == 0
+}
+
+func environment(pairs []string) (map[string]string, error) {
+	env := map[string]string{}
+	for _, pair := range pairs {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			return nil, usagef("write --env NAME=VALUE", "--env %.60q has no name and value", pair)
+		}
+		env[name] = value
+	}
+	return env, nil
+}
+
+func (s *shell) grantedFiles(pairs []string) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for _, pair := range pairs {
+		name, from, ok := strings.Cut(pair, "=")
+		if !ok {
+			name, from = filepath.Base(pair), pair
+		}
+		name = strings.TrimPrefix(path.Clean("/"+name), "/")
+		content, err := s.readBytes(from, core.MaxTaskBytes, "file", "split the input over several tasks")
+		if err != nil {
+			return nil, err
+		}
+		files[name] = content
+	}
+	return files, nil
+}
+
+// runOnNetwork submits the program as a task and waits for its result.
+func (s *shell) runOnNetwork(c *ucli.Context, data json.RawMessage) (json.RawMessage, error) {
+	spec := core.TaskSpec{Type: wasm.Type, Data: data, Requirements: core.Requirements{MemoryMB: c.Int64(flagMemory)},
+		TimeoutMS: c.Duration(flagTimeout).Milliseconds()}
+	text, err := json.Marshal(spec)
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > core.MaxTaskBytes {
+		return nil, core.Errorf(core.Exhausted, "task", "the task has %d bytes with module and input; at most %d are allowed", len(text), core.MaxTaskBytes).
+			WithHint("strip debug information from the module, or split the input over several tasks")
+	}
+	cl, err := s.connect(c)
+	if err != nil {
+		return nil, err
+	}
+	status, err := cl.Submit(c.Context, text)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := s.poll(c.Context, cl, status.TaskID)
+	switch {
+	case c.Context.Err() != nil:
+		return nil, s.cancelled(c, cl, status.TaskID)
+	case err != nil:
+		return nil, err
+	}
+	result, err := client.Decode[core.TaskResult](answer)
+	if err != nil {
+		return nil, err
+	}
+	return result.Result, failureOf(result.Status, result.Failure)
+}
+
+// cancelled ends the task of a command that was interrupted: nobody waits for what
+// the program would print.
+func (s *shell) cancelled(c *ucli.Context, cl *client.Client, id core.TaskID) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context), lastWish)
+	defer cancel()
+	if _, err := cl.Cancel(ctx, id); err != nil {
+		return core.Errorf(core.Conflict, "wait", "interrupted; task %s goes on", id).WithHint("end it with: tenzro task cancel " + string(id))
+	}
+	return core.Errorf(core.Conflict, "wait", "interrupted; task %s is cancelled", id)
+}
+
+// printProgram hands on what the program left: its output, its values, its files
+// and its exit code.
+func (s *shell) printProgram(c *ucli.Context, r wasm.Result) error {
+	if _, err := s.Err.Write(r.Stderr); err != nil {
+		return err
+	}
+	if _, err := s.Out.Write(r.Stdout); err != nil {
+		return err
+	}
+	for _, v := range r.Values {
+		if _, err := fmt.Fprintf(s.Out, "%s\n", bytes.Trim(v, `"`)); err != nil {
+			return err
+		}
+	}
+	if err := s.keepFiles(c.String(flagDir), r.Files); err != nil {
+		return err
+	}
+	if code := guestCode(r.ExitCode); code != ExitOK {
+		return &guestExit{code}
+	}
+	return nil
+}
+
+// keepFiles writes what the program made below dir, and nowhere else, whatever the
+// names and whatever links are there.
+func (s *shell) keepFiles(dir string, files map[string][]byte) error {
+	names := slices.Sorted(maps.Keys(files))
+	if dir == "" {
+		for _, name := range names {
+			fmt.Fprintf(s.Err, "left /%s, %d bytes; keep it with --%s DIR\n", clean(name), len(files[name]), flagDir)
+		}
+		return nil
+	}
+	if err := os.MkdirAll(s.path(dir), 0o755); err != nil {
+		return core.Errorf(core.Unavailable, "--dir", "making the directory: %w", err).WithHint("name a directory you may write to")
+	}
+	root, err := os.OpenRoot(s.path(dir))
+	if err != nil {
+		return core.Errorf(core.Unavailable, "--dir", "opening the directory: %w", err).WithHint("name a directory you may write to")
+	}
+	defer root.Close()
+	for _, name := range names {
+		err := root.MkdirAll(path.Dir(name), 0o755)
+		if err == nil {
+			err = root.WriteFile(name, files[name], 0o644)
+		}
+		if err != nil {
+			return core.Errorf(core.Unavailable, "--dir", "writing %s: %w", clean(name), err).WithHint("check what is there already")
+		}
+	}
+	return nil
+}
