@@ -64,3 +64,20 @@ func (v *Vector) Random(kind Kind, dimension int, seed uint64) error {
 	v.plus[len(v.plus)-1] &= lastMask(dimension)
 	return nil
 }
+
+// Cross writes to v the elements of a and b, each taken from one of them: from a
+// where the generator's bit is 1. Word i of all planes takes output i.
+func (v *Vector) Cross(a, b *Vector, s *Stream) error {
+	if err := alike(a, b); err != nil {
+		return err
+	}
+	v.shape(a.kind, a.dim)
+	for i := range v.plus {
+		mask := s.Next()
+		v.plus[i] = a.plus[i]&mask | b.plus[i]&^mask
+		if v.kind == Ternary {
+			v.minus[i] = a.minus[i]&mask | b.minus[i]&^mask
+		}
+	}
+	return nil
+}
