@@ -3,6 +3,9 @@ package compute
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/tenzro/tenzro/core"
 )
@@ -84,4 +87,17 @@ func Judge(p Planner, data, result json.RawMessage, metric float64) error {
 		return core.Errorf(core.Corrupt, "proof.result_metric", "the proof claims a metric of %v; the result's is %v", metric, own)
 	}
 	return nil
+}
+
+// UseOneOf is the hint to a task of a type that none of the planners has.
+func UseOneOf(planners map[core.TaskType]Planner) string {
+	names := make([]string, 0, len(planners))
+	for t := range planners {
+		names = append(names, strconv.Quote(string(t)))
+	}
+	slices.Sort(names)
+	if n := len(names); n > 1 {
+		return "use " + strings.Join(names[:n-1], ", ") + " or " + names[n-1]
+	}
+	return "use " + strings.Join(names, "")
 }

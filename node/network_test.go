@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenzro/tenzro/compute/vector"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/gossip"
 	"github.com/tenzro/tenzro/internal/event"
@@ -267,7 +268,7 @@ func TestMatch(t *testing.T) {
 	n, _ := run(t, c)
 	m := workerMatch{n.workers, n.regions, n.reputation, n.ownRegion}
 	await(t, "the node's own worker", func() error {
-		own := n.workers.Select(time.Now(), core.Requirements{}, taskCompute, 1, 0)
+		own := n.workers.Select(time.Now(), core.Requirements{}, vector.Type, 1, 0)
 		if len(own) == 0 {
 			return errors.New("not listed")
 		}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/tenzro/tenzro/compute"
-	"github.com/tenzro/tenzro/compute/vector"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/internal/trace"
 	"github.com/tenzro/tenzro/jobs"
@@ -20,9 +19,6 @@ import (
 	"github.com/tenzro/tenzro/roles/regional"
 	"github.com/tenzro/tenzro/wire"
 )
-
-// taskCompute is the task type of package compute/vector.
-const taskCompute core.TaskType = "compute"
 
 // buildTables makes what the network is asked about while it is built.
 func (n *Node) buildTables() error {
@@ -37,9 +33,10 @@ func (n *Node) buildCompute() error {
 	n.offered = offered(n.profile.Resources, n.cfg.Compute)
 	n.capacity = compute.NewCapacity(n.offered, n.cfg.Compute.Slots)
 	n.capacity.LimitCPU(n.offered.FreeCPU)
-	engine := vector.New()
-	n.planners = map[core.TaskType]compute.Planner{taskCompute: engine}
-	n.executors = map[core.TaskType]compute.Executor{taskCompute: engine}
+	n.planners, n.executors = map[core.TaskType]compute.Planner{}, map[core.TaskType]compute.Executor{}
+	for t, e := range n.engines() {
+		n.planners[t], n.executors[t] = e, e
+	}
 	var err error
 	n.engine, err = compute.NewEngine(n.executors, n.capacity, n.registerer, n.log)
 	return err

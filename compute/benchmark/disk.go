@@ -22,14 +22,16 @@ func (b *Benchmark) segment(k workload.Kind) (do func(*workload.Scratch, uint64)
 	if err != nil {
 		return nil, nil, diskFailure(err)
 	}
-	done = func() error { return errors.Join(f.Close(), os.Remove(f.Name())) }
+	if err := os.Remove(f.Name()); err != nil { // now, so that no crash leaves it behind
+		return nil, nil, diskFailure(errors.Join(err, f.Close()))
+	}
 	return func(s *workload.Scratch, seed uint64) (uint64, error) {
 		sum, err := durable(f, s, seed)
 		if err != nil {
 			return 0, diskFailure(err)
 		}
 		return sum, nil
-	}, done, nil
+	}, f.Close, nil
 }
 
 // durable writes one segment over the one before it, waits until it is on the

@@ -26,7 +26,7 @@ func (p Planner) Parse(data json.RawMessage) (*Plan, error) { return Parse(data,
 func (p Planner) check(spec core.TaskSpec, whole bool) error {
 	planner, ok := p.Tasks[spec.Type]
 	if !ok {
-		return bad("type", "type %.32q is not a task type of this network", spec.Type).WithHint(`use "compute"`)
+		return bad("type", "type %.32q is not a task type of this network", spec.Type).WithHint(compute.UseOneOf(p.Tasks))
 	}
 	if !whole {
 		return nil

@@ -153,7 +153,7 @@ func (c *Coordinator) check(spec core.TaskSpec) error {
 	planner, ok := c.deps.Planners[spec.Type]
 	if !ok {
 		return core.Errorf(core.Invalid, "type", "type %.32q is not a task type of this network", spec.Type).
-			WithHint(`use "compute"`)
+			WithHint(compute.UseOneOf(c.deps.Planners))
 	}
 	_, err := planner.Check(spec.Data)
 	return err
