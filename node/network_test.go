@@ -287,7 +287,7 @@ func TestMatch(t *testing.T) {
 		{"as much CPU as is offered", func(s *core.TaskSpec) { s.Requirements.CPU = 40 }, true, ""},
 		{"more CPU than is offered", func(s *core.TaskSpec) { s.Requirements.CPU = 41 }, false, "nobody offers 41 % of its CPU; best here is 40 %"},
 		{"a higher tier", func(s *core.TaskSpec) { s.Requirements.MinTier = core.TierTrainer }, false, "nobody has tier trainer; best here is inference"},
-		{"another type", func(s *core.TaskSpec) { s.Type = "vsa" }, false, `nobody runs task type "vsa"`},
+		{"another type", func(s *core.TaskSpec) { s.Type = "dream" }, false, `nobody runs task type "dream"`},
 		{"it asks for less than may be paid", func(s *core.TaskSpec) { s.Requirements.MaxPrice = 250 }, true, ""},
 		{"it asks for more", func(s *core.TaskSpec) { s.Requirements.MaxPrice = 249 }, false,
 			"nobody works for 249 base units per million operations; the cheapest here asks 250"},
@@ -370,7 +370,7 @@ func TestEligibleRoles(t *testing.T) {
 			t.Errorf("role %s: %v", r.Name, p.EligibleRoles)
 		}
 	}
-	if !slices.Equal(p.TaskTypes, []string{"compute"}) || p.Resources.FreeCPU != 100 || slices.Contains(p.Capabilities, "store") {
+	if !slices.Equal(p.TaskTypes, []string{"benchmark", "compute", "vsa", "vsa_evolution"}) || p.Resources.FreeCPU != 100 || slices.Contains(p.Capabilities, "store") {
 		t.Errorf("profile %+v", p)
 	}
 }
