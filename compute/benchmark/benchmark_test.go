@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -132,6 +133,28 @@ func replaced(t *testing.T, _ *task, r Result, change func(*Result)) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// TestGuide: the example of docs/benchmark.md is one, and every workload is there
+// with its unit.
+func TestGuide(t *testing.T) {
+	text, err := os.ReadFile("../../docs/benchmark.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := New(Config{})
+	blocks := regexp.MustCompile("(?s)```json\n(.*?)\n```").FindAllStringSubmatch(string(text), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d examples", len(blocks))
+	}
+	if err := b.Validate(json.RawMessage(blocks[0][1]), json.RawMessage(blocks[1][1])); err != nil {
+		t.Error(err)
+	}
+	for _, k := range b.kinds {
+		if row := regexp.MustCompile("(?m)^\\| `" + k.Name + "` \\| .* \\| " + k.Unit + ".*\\|$"); !row.Match(text) {
+			t.Errorf("workload %s in %s is missing", k.Name, k.Unit)
+		}
+	}
 }
 
 // TestRefused names the field that is wrong.
