@@ -1,0 +1,78 @@
+// Command compute measures what the engines of tasks cost by themselves, without
+// network and nodes. It prints tables, and rows that are held to a bar; it exits
+// with 1 when one falls short, unless -quick was given.
+//
+// Each group of rows is a file and a line of groups.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/tenzro/tenzro/bench/internal/report"
+)
+
+func main() {
+	quick := flag.Bool("quick", false, "few repetitions: shows that it works, not how fast; never fails a row")
+	asJSON := flag.Bool("json", false, "print JSON")
+	only := flag.String("only", "", "measure one `GROUP`: "+strings.Join(names(), ", "))
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	short, err := run(ctx, *quick, *only, *asJSON)
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "compute:", err)
+		os.Exit(1)
+	case short > 0 && !*quick:
+		fmt.Fprintf(os.Stderr, "compute: %d rows fall short\n", short)
+		os.Exit(1)
+	}
+}
+
+// bench is one run.
+type bench struct {
+	quick  bool
+	report *report.Report
+}
+
+// group measures what belongs together.
+type group struct {
+	name    string
+	measure func(*bench, context.Context) error
+}
+
+func groups() []group {
+	return []group{{"vsa", (*bench).vsa}}
+}
+
+func names() (all []string) {
+	for _, g := range groups() {
+		all = append(all, g.name)
+	}
+	return all
+}
+
+// run measures and returns how many rows fall short.
+func run(ctx context.Context, quick bool, only string, asJSON bool) (short int, err error) {
+	b := &bench{quick: quick, report: report.New()}
+	known := only == ""
+	for _, g := range groups() {
+		if only != "" && g.name != only {
+			continue
+		}
+		known = true
+		if err := g.measure(b, ctx); err != nil {
+			return 0, errors.Join(err, ctx.Err())
+		}
+	}
+	if !known {
+		return 0, fmt.Errorf("there is no group %q; the groups are %s", only, strings.Join(names(), ", "))
+	}
+	return b.report.Short(), b.report.Write(os.Stdout, asJSON)
+}
