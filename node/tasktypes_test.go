@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 )
 
@@ -166,5 +167,41 @@ func TestTaskTypesAnnounced(t *testing.T) {
 	}
 	if len(n.planners) != len(want) {
 		t.Errorf("it plans %d types", len(n.planners))
+	}
+}
+
+// TestPhoneClass: a node of role inference needs no accelerator and little of a
+// machine: with half a CPU, 256 MiB and one slot it computes what it is given
+// itself, without telling anybody, and refuses what is too big for it.
+//
+// spec 1.6 1.7
+func TestPhoneClass(t *testing.T) {
+	t.Parallel()
+	small := compute.Profile{Resources: core.Resources{Cores: 1, MemoryMB: 256, CPUScore: 0.05}}
+	if small.Tier() != core.TierInference || !slices.Equal(small.AutoRoles(), []string{"inference"}) {
+		t.Errorf("a phone is %s and plays %v", small.Tier(), small.AutoRoles())
+	}
+	c := config(t, "inference")
+	c.Compute = ComputeConfig{MaxCPU: 50, MaxMemoryMB: 256, Slots: 1}
+	n, _ := run(t, c)
+	spec := core.TaskSpec{Type: "vsa", Requirements: core.Requirements{CPU: 50, MemoryMB: 256},
+		Data: json.RawMessage(`{"kind":"binary","dimension":10048,"vectors":[{"name":"a","symbol":"a"}],"steps":[{"op":"search","of":["a"],"codebook":{"seed":"1","count":2000},"as":"near"}]}`)}
+	if err := n.localView().Assign(t.Context(), "own-data", spec); err != nil {
+		t.Fatal(err)
+	}
+	got, err := (gatewayTasks{n.coordinator, n}).Result(t.Context(), "own-data", patience)
+	if err != nil || got.Status != core.TaskCompleted || !slices.Equal(got.Workers, []core.NodeID{n.ID()}) || len(got.Proofs) != 1 || got.Proofs[0].NodeID != n.ID() {
+		t.Errorf("result %+v, %v", got, err)
+	}
+	if _, _, children, _ := n.region.Load("subtask"); n.Status().Peers != 0 || n.validator.InProgress() != 0 {
+		t.Errorf("%d peers and %d workers heard of it", n.Status().Peers, children)
+	}
+	spec.Requirements.MemoryMB = 257
+	if err := n.localView().Assign(t.Context(), "too-big", spec); err != nil {
+		t.Fatal(err)
+	}
+	got, err = (gatewayTasks{n.coordinator, n}).Result(t.Context(), "too-big", patience)
+	if err != nil || got.Failure == nil || got.Failure.Reason != core.ReasonNoCapableWorker {
+		t.Errorf("what is too big: %+v, %v", got, err)
 	}
 }
