@@ -36,6 +36,7 @@ func document(routes []*route, version string) ([]byte, error) {
 // taskTypes says which types there are and what their data is.
 const taskTypes = "which engine runs the task, and so what data is: " +
 	"compute: {input, operations}, a pipeline over numbers; " +
+	"map: {task, over, combine}, another task for each item of a list, text or table; " +
 	"vsa: {kind, dimension, vectors, steps, result}, a program over hypervectors; " +
 	"vsa_evolution: {kind, dimension, exemplars, seed}, a vector evolved towards exemplars, its fitness the proof's metric; " +
 	"benchmark: {workload, segments, seed}, how fast a worker is"

@@ -92,7 +92,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 	for _, name := range []string{"TaskSpec", "Assignment"} {
 		said := d.Components.Schemas[name].Properties["type"].Description
-		for _, of := range []string{"compute", "vsa", "vsa_evolution", "benchmark"} {
+		for _, of := range []string{"compute", "map", "vsa", "vsa_evolution", "benchmark"} {
 			if !strings.Contains(said, of+": {") {
 				t.Errorf("%s does not say what the data of type %s is: %q", name, of, said)
 			}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/benchmark"
+	"github.com/tenzro/tenzro/compute/mapper"
 	"github.com/tenzro/tenzro/compute/vector"
 	"github.com/tenzro/tenzro/compute/vsa"
 	"github.com/tenzro/tenzro/core"
@@ -17,14 +18,20 @@ type engine interface {
 }
 
 // engines are all task types of this version: every node plans them, those with a
-// role that computes run them.
-func (n *Node) engines() map[core.TaskType]engine {
+// role that computes run them. What can be mapped is what depends on its data only.
+func (n *Node) engines() (map[core.TaskType]engine, error) {
+	all := map[core.TaskType]engine{vector.Type: vector.New(), vsa.Type: vsa.Programs{}, vsa.EvolutionType: vsa.Evolution{}}
+	planners, executors := map[core.TaskType]compute.Planner{}, map[core.TaskType]compute.Executor{}
+	for t, e := range all {
+		planners[t], executors[t] = e, e
+	}
+	maps, err := mapper.New(planners, executors)
+	if err != nil {
+		return nil, err
+	}
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
-	return map[core.TaskType]engine{
-		vector.Type:       vector.New(),
-		vsa.Type:          vsa.Programs{},
-		vsa.EvolutionType: vsa.Evolution{},
-		benchmark.Type:    benchmark.New(benchmark.Config{Dir: n.cfg.Home, Secret: secret}),
-	}
+	all[mapper.Type] = maps
+	all[benchmark.Type] = benchmark.New(benchmark.Config{Dir: n.cfg.Home, Secret: secret})
+	return all, nil
 }

@@ -370,7 +370,7 @@ func TestEligibleRoles(t *testing.T) {
 			t.Errorf("role %s: %v", r.Name, p.EligibleRoles)
 		}
 	}
-	if !slices.Equal(p.TaskTypes, []string{"benchmark", "compute", "vsa", "vsa_evolution"}) || p.Resources.FreeCPU != 100 || slices.Contains(p.Capabilities, "store") {
+	if !slices.Equal(p.TaskTypes, []string{"benchmark", "compute", "map", "vsa", "vsa_evolution"}) || p.Resources.FreeCPU != 100 || slices.Contains(p.Capabilities, "store") {
 		t.Errorf("profile %+v", p)
 	}
 }

@@ -134,6 +134,31 @@ func TestBenchmarkOverHTTP(t *testing.T) {
 	}
 }
 
+// TestMapOverHTTP: another task for every row of a table, on several workers, and
+// the results reduced: the same bytes however it is shared out.
+//
+// spec 1.1
+func TestMapOverHTTP(t *testing.T) {
+	t.Parallel()
+	_, api := gatewayOf(t)
+	rows := "x,y\n"
+	for i := range 50 {
+		rows += fmt.Sprintf("%d,%d\n", i, i*i)
+	}
+	table, err := json.Marshal(rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := `{"task":{"type":"compute","data":{"input":[{"$item":true,"path":"/x"},{"$item":true,"path":"/y"}],"operations":["sum"]}},` +
+		`"over":{"csv":` + string(table) + `,"header":true},"combine":{"reduce":["max"]}}`
+	for _, parts := range []int{1, 4} {
+		r := completed(t, api, fmt.Sprintf(`{"type":"map","parallelism":%d,"data":%s}`, parts, data))
+		if string(r.Result) != "2450" || r.Proofs[0].OperationType != "map" {
+			t.Errorf("in %d parts: %s, %+v", parts, r.Result, r.Proofs[0])
+		}
+	}
+}
+
 // TestRefusedOverHTTP: bad tasks are refused where they come in, with the field and
 // the one thing to do.
 //
@@ -146,7 +171,7 @@ func TestRefusedOverHTTP(t *testing.T) {
 		`{"type":"vsa","data":{"kind":"binary","dimension":8,"vectors":[{"name":"a","hex":"zz"}],"steps":[]}}`: "data.vectors[0].hex",
 		`{"type":"vsa_evolution","data":{"kind":"binary","dimension":8,"seed":"1","exemplars":[]}}`:            "data.exemplars",
 		`{"type":"benchmark","data":{"workload":"sleep"}}`:                                                     "the workloads are [hash float matrix memory disk vsa]",
-		`{"type":"dream","data":{}}`: `\"benchmark\", \"compute\", \"vsa\", \"vsa_evolution\" or \"workflow\"`,
+		`{"type":"dream","data":{}}`: `\"benchmark\", \"compute\", \"map\", \"vsa\", \"vsa_evolution\" or \"workflow\"`,
 		`{"type":"vsa","requirements":{"cpu":101},"data":{"kind":"binary","dimension":8,"steps":[]}}`:                                "requirements.cpu",
 		`{"type":"vsa","data":{"kind":"binary","dimension":8,"vectors":[],"steps":[{"op":"bind","of":["a","b"],"as":"c","at":{}}]}}`: "data.steps[0].at",
 	} {
@@ -161,7 +186,7 @@ func TestRefusedOverHTTP(t *testing.T) {
 // spec 4.3
 func TestTaskTypesAnnounced(t *testing.T) {
 	n := build(t, config(t, "local"))
-	want := []core.TaskType{"benchmark", "compute", "vsa", "vsa_evolution"}
+	want := []core.TaskType{"benchmark", "compute", "map", "vsa", "vsa_evolution"}
 	if got := n.engine.Types(); !slices.Equal(got, want) {
 		t.Errorf("it runs %v, want %v", got, want)
 	}

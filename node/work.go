@@ -34,10 +34,13 @@ func (n *Node) buildCompute() error {
 	n.capacity = compute.NewCapacity(n.offered, n.cfg.Compute.Slots)
 	n.capacity.LimitCPU(n.offered.FreeCPU)
 	n.planners, n.executors = map[core.TaskType]compute.Planner{}, map[core.TaskType]compute.Executor{}
-	for t, e := range n.engines() {
+	engines, err := n.engines()
+	if err != nil {
+		return err
+	}
+	for t, e := range engines {
 		n.planners[t], n.executors[t] = e, e
 	}
-	var err error
 	n.engine, err = compute.NewEngine(n.executors, n.capacity, n.registerer, n.log)
 	return err
 }

@@ -25,8 +25,9 @@ or, with --type and --data, one of any other type:
    tenzro task submit --type benchmark --data '{"workload":"hash"}' --wait
    tenzro task submit --type vsa --data @record.json --wait
    tenzro task submit --type vsa_evolution --data @exemplars.json --parallelism 4
+   tenzro task submit --type map --data @rows.json --parallelism 16
 
-The types are compute, vsa, vsa_evolution and benchmark.
+The types are compute, map, vsa, vsa_evolution and benchmark.
 
 Prints the task's id, or with --wait its result.`
 
