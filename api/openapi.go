@@ -33,6 +33,14 @@ func document(routes []*route, version string) ([]byte, error) {
 	return json.Marshal(api)
 }
 
+// taskTypes says which types there are and what their data is.
+const taskTypes = "which engine runs the task, and so what data is: " +
+	"compute: {input, operations}, a pipeline over numbers; " +
+	"map: {task, over, combine}, another task for each item of a list, text or table; " +
+	"vsa: {kind, dimension, vectors, steps, result}, a program over hypervectors; " +
+	"vsa_evolution: {kind, dimension, exemplars, seed}, a vector evolved towards exemplars, its fitness the proof's metric; " +
+	"benchmark: {workload, segments, seed}, how fast a worker is"
+
 func operation(r *route, schemas huma.Registry) *huma.Operation {
 	op := &huma.Operation{Method: r.method, Path: r.path, OperationID: operationID(r), Summary: r.summary,
 		Tags: []string{r.tag}, Parameters: parameters(r), Responses: responses(r, schemas)}
@@ -150,6 +158,11 @@ func adjust(schemas map[string]*huma.Schema) {
 	optional("TaskSpec", "requirements")
 	describeData(schemas["TaskSpec"])
 	optional("Assignment", "requirements")
+	for _, name := range []string{"TaskSpec", "Assignment"} {
+		if s := schemas[name]; s != nil && s.Properties["type"] != nil {
+			s.Properties["type"].Description = taskTypes
+		}
+	}
 	if s := schemas["Proof"]; s != nil {
 		s.Properties["timestamp"] = &huma.Schema{Type: huma.TypeString, Description: "Unix milliseconds, decimal"}
 	}

@@ -45,6 +45,8 @@ type schema struct {
 	OneOf      []schema          `json:"oneOf"`
 	Required   []string          `json:"required"`
 	Properties map[string]schema `json:"properties"`
+
+	Description string `json:"description"`
 }
 
 // resolve follows the reference of a response.
@@ -87,6 +89,14 @@ func TestOpenAPI(t *testing.T) {
 	}
 	if got := d.Components.Schemas["TaskSpec"].Required; !slices.Equal(got, []string{"type", "data"}) {
 		t.Errorf("a task needs %v", got)
+	}
+	for _, name := range []string{"TaskSpec", "Assignment"} {
+		said := d.Components.Schemas[name].Properties["type"].Description
+		for _, of := range []string{"compute", "map", "vsa", "vsa_evolution", "benchmark"} {
+			if !strings.Contains(said, of+": {") {
+				t.Errorf("%s does not say what the data of type %s is: %q", name, of, said)
+			}
+		}
 	}
 	for name, s := range d.Components.Schemas {
 		for field, p := range s.Properties {

@@ -3,6 +3,8 @@ package compute
 import (
 	"context"
 	"encoding/json"
+
+	"github.com/tenzro/tenzro/core"
 )
 
 // Executor runs tasks of one type. Implementations are safe for concurrent use
@@ -47,7 +49,39 @@ type Planner interface {
 	// themselves cause (an overflow) is a *core.Failure.
 	Merge(data json.RawMessage, partials []json.RawMessage) (json.RawMessage, error)
 	// Validate reports whether result can be the result of running data: its
-	// shape, length and bounds, without computing it again. The error is
-	// core.Corrupt.
+	// shape, length and bounds, and what else can be checked at a small part of
+	// the cost of running it. The error is core.Corrupt.
 	Validate(data, result json.RawMessage) error
+}
+
+// Meter is what a planner has besides when the results of its tasks differ in
+// quality: the metric that a worker signs is held against it.
+type Meter interface {
+	// Metric returns the quality of a result that Validate accepted, 0..1.
+	Metric(data, result json.RawMessage) (float64, error)
+}
+
+// MetricOf returns the quality of a result that p's Validate accepted: 1 where
+// results are exact.
+func MetricOf(p Planner, data, result json.RawMessage) (float64, error) {
+	if m, ok := p.(Meter); ok {
+		return m.Metric(data, result)
+	}
+	return 1, nil
+}
+
+// Judge reports, as core.Corrupt, why result cannot be the result of running data
+// or is not of the quality that its worker signed.
+func Judge(p Planner, data, result json.RawMessage, metric float64) error {
+	if err := p.Validate(data, result); err != nil {
+		return err
+	}
+	own, err := MetricOf(p, data, result)
+	if err != nil {
+		return err
+	}
+	if metric != own {
+		return core.Errorf(core.Corrupt, "proof.result_metric", "the proof claims a metric of %v; the result's is %v", metric, own)
+	}
+	return nil
 }

@@ -58,6 +58,29 @@ func TestTier(t *testing.T) {
 	}
 }
 
+// TestTierBySpeed: the benchmark feeds the tier: a machine of slow cores is on the
+// rung that its speed allows.
+//
+// spec 0.17 1.10
+func TestTierBySpeed(t *testing.T) {
+	for _, c := range []struct {
+		cores int
+		score float64
+		tier  core.Tier
+	}{{8, 1.5, core.TierTrainer}, {8, 0.125, core.TierTrainer}, {8, 0.124, core.TierAggregator}, {64, 0.01, core.TierAggregator}, {64, 0.02, core.TierTrainer},
+		{8, 0.015, core.TierInference}, {2, 0.0625, core.TierAggregator}, {2, 0.06, core.TierInference}, {8, 0, core.TierTrainer}} {
+		p := machine(c.cores, 16<<10, 0)
+		p.Resources.CPUScore = c.score
+		if got := p.Tier(); got != c.tier {
+			t.Errorf("%d cores at %v are %s, want %s", c.cores, c.score, got, c.tier)
+		}
+		p.Accelerators = []core.Accelerator{{MemoryMB: 8 << 10}}
+		if got := p.Tier(); got != core.TierTrainer {
+			t.Errorf("with an accelerator they are %s", got)
+		}
+	}
+}
+
 // TestMeets: each documented role is refused to the next smaller machine, with
 // everything that is missing named.
 //

@@ -8,19 +8,20 @@ import (
 )
 
 // tierRule is one row of the tier table: a machine has the tier when it has
-// Cores and MemoryMB, or an accelerator with at least AcceleratorMB.
+// Cores, MemoryMB and power, or an accelerator with at least AcceleratorMB.
 type tierRule struct {
 	tier          core.Tier
 	least         core.Minimum
-	acceleratorMB int64 // 0 = an accelerator does not help
+	power         float64 // of all cores together, by the benchmark; see Profile.power
+	acceleratorMB int64   // 0 = an accelerator does not help
 }
 
 // tierTable is the whole table, highest tier first; the last row takes any
 // machine.
 func tierTable() []tierRule {
 	return []tierRule{
-		{tier: core.TierTrainer, least: core.Minimum{Cores: 8, MemoryMB: 16 << 10}, acceleratorMB: 8 << 10},
-		{tier: core.TierAggregator, least: core.Minimum{Cores: 2, MemoryMB: 2 << 10}},
+		{tier: core.TierTrainer, least: core.Minimum{Cores: 8, MemoryMB: 16 << 10}, power: 1, acceleratorMB: 8 << 10},
+		{tier: core.TierAggregator, least: core.Minimum{Cores: 2, MemoryMB: 2 << 10}, power: 0.125},
 		{tier: core.TierInference},
 	}
 }
@@ -31,15 +32,25 @@ func tierTable() []tierRule {
 //	aggregator  2 cores and 2 GiB
 //	inference   any machine
 //
-// Memory and disk sizes are met from 15/16 of the number on: firmware, kernel
+// Many slow cores make no trainer: all together they must reach one core of the
+// yardstick in the benchmark, those of an aggregator an eighth of one. Memory and disk sizes are met from 15/16 of the number on: firmware, kernel
 // and file system keep a part of what was bought.
 func (p Profile) Tier() core.Tier {
 	for _, rule := range tierTable() {
-		if p.Meets(rule.least) == nil || rule.acceleratorMB > 0 && p.hasAccelerator(rule.acceleratorMB) {
+		if p.Meets(rule.least) == nil && p.power() >= rule.power || rule.acceleratorMB > 0 && p.hasAccelerator(rule.acceleratorMB) {
 			return rule.tier
 		}
 	}
 	return core.TierInference
+}
+
+// power is the speed of all cores in cores of the yardstick; a machine that was not
+// measured has as many as it has cores.
+func (p Profile) power() float64 {
+	if p.Resources.CPUScore == 0 {
+		return float64(p.Resources.Cores)
+	}
+	return float64(p.Resources.Cores) * p.Resources.CPUScore
 }
 
 func (p Profile) hasAccelerator(memoryMB int64) bool {

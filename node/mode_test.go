@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tenzro/tenzro/compute/vector"
 	"github.com/tenzro/tenzro/core"
 )
 
@@ -107,7 +108,7 @@ func TestGatewayModes(t *testing.T) {
 		}
 	}
 	await(t, "the gateway's worker to be able", func() error {
-		if _, capable := gateway.ownWorkers(sample().Requirements, taskCompute); !capable {
+		if _, capable := gateway.ownWorkers(sample().Requirements, vector.Type); !capable {
 			return errors.New("nobody can")
 		}
 		return nil

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenzro/tenzro/compute/vector"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/gossip"
 	"github.com/tenzro/tenzro/internal/event"
@@ -314,7 +315,7 @@ func TestMatch(t *testing.T) {
 	n, _ := run(t, c)
 	m := workerMatch{n.workers, n.regions, n.reputation, n.ownRegion}
 	await(t, "the node's own worker", func() error {
-		own := n.workers.Select(time.Now(), core.Requirements{}, taskCompute, 1, 0)
+		own := n.workers.Select(time.Now(), core.Requirements{}, vector.Type, 1, 0)
 		if len(own) == 0 {
 			return errors.New("not listed")
 		}
@@ -333,7 +334,7 @@ func TestMatch(t *testing.T) {
 		{"as much CPU as is offered", func(s *core.TaskSpec) { s.Requirements.CPU = 40 }, true, ""},
 		{"more CPU than is offered", func(s *core.TaskSpec) { s.Requirements.CPU = 41 }, false, "nobody offers 41 % of its CPU; best here is 40 %"},
 		{"a higher tier", func(s *core.TaskSpec) { s.Requirements.MinTier = core.TierTrainer }, false, "nobody has tier trainer; best here is inference"},
-		{"another type", func(s *core.TaskSpec) { s.Type = "vsa" }, false, `nobody runs task type "vsa"`},
+		{"another type", func(s *core.TaskSpec) { s.Type = "dream" }, false, `nobody runs task type "dream"`},
 		{"it asks for less than may be paid", func(s *core.TaskSpec) { s.Requirements.MaxPrice = 250 }, true, ""},
 		{"it asks for more", func(s *core.TaskSpec) { s.Requirements.MaxPrice = 249 }, false,
 			"nobody works for 249 base units per million operations; the cheapest here asks 250"},
@@ -416,7 +417,7 @@ func TestEligibleRoles(t *testing.T) {
 			t.Errorf("role %s: %v", r.Name, p.EligibleRoles)
 		}
 	}
-	if !slices.Contains(p.TaskTypes, "compute") || !slices.Contains(p.TaskTypes, "wasm") || len(p.TaskTypes) != len(n.executors) || p.Resources.FreeCPU != 100 || slices.Contains(p.Capabilities, "store") {
+	if !slices.Equal(p.TaskTypes, []string{"benchmark", "compute", "map", "vsa", "vsa_evolution", "wasm"}) || p.Resources.FreeCPU != 100 || slices.Contains(p.Capabilities, "store") {
 		t.Errorf("profile %+v", p)
 	}
 }

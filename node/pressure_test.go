@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/wire"
 )
@@ -27,14 +30,18 @@ func TestNodeRests(t *testing.T) {
 	t.Parallel()
 	c := config(t, "global", "local")
 	c.Compute.Hours = hoursAround(false)
-	n, _ := run(t, c)
+	n, err := New(c, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := n.acceptsWork(); !errors.Is(err, core.Unavailable) || !strings.Contains(n.Status().Resting, "outside its hours") {
 		t.Fatalf("accepts work: %v; status says %q", err, n.Status().Resting)
 	}
 	if size := n.tasks.Window().Size(wire.ClassSubtask); size != 0 {
 		t.Errorf("asks for %d subtasks", size)
 	}
-	n.setResting("")
+	n.rest = compute.NewRest(compute.Rules{}) // its hours have come
+	start(t, n)
 	answers55(t, n)
 }
 

@@ -8,8 +8,6 @@ import (
 	"math/rand/v2"
 
 	"github.com/tenzro/tenzro/compute"
-	"github.com/tenzro/tenzro/compute/vector"
-	"github.com/tenzro/tenzro/compute/wasm"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/internal/trace"
 	"github.com/tenzro/tenzro/jobs"
@@ -21,9 +19,6 @@ import (
 	"github.com/tenzro/tenzro/roles/regional"
 	"github.com/tenzro/tenzro/wire"
 )
-
-// taskCompute is the task type of package compute/vector.
-const taskCompute core.TaskType = "compute"
 
 // buildTables makes what the network is asked about while it is built.
 func (n *Node) buildTables() error {
@@ -38,13 +33,14 @@ func (n *Node) buildCompute() error {
 	n.offered = offered(n.profile.Resources, n.cfg.Compute)
 	n.capacity = compute.NewCapacity(n.offered, n.cfg.Compute.Slots)
 	n.capacity.LimitCPU(n.offered.FreeCPU)
-	programs, err := n.buildSandbox()
+	n.planners, n.executors = map[core.TaskType]compute.Planner{}, map[core.TaskType]compute.Executor{}
+	engines, err := n.engines()
 	if err != nil {
 		return err
 	}
-	engine := vector.New()
-	n.planners = map[core.TaskType]compute.Planner{taskCompute: engine, wasm.Type: wasm.Planner{}}
-	n.executors = map[core.TaskType]compute.Executor{taskCompute: engine, wasm.Type: programs}
+	for t, e := range engines {
+		n.planners[t], n.executors[t] = e, e
+	}
 	if n.engine, err = compute.NewEngine(n.executors, n.capacity, n.registerer, n.log); err != nil {
 		return err
 	}

@@ -122,13 +122,16 @@ func (f *fakeNode) Submit(_ context.Context, spec core.TaskSpec, _ string) (core
 		Input      json.RawMessage `json:"input"`
 		Operations []any           `json:"operations"`
 	}
-	if err := json.Unmarshal(spec.Data, &data); err != nil || len(data.Operations) == 0 {
+	if err := json.Unmarshal(spec.Data, &data); spec.Type == vector.Type && (err != nil || len(data.Operations) == 0) {
 		return core.TaskStatus{}, core.Errorf(core.Invalid, "data.operations", "data.operations is missing").WithHint("name an operation")
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	status := core.TaskStatus{TaskID: core.TaskID("task-" + string(rune('1'+len(f.tasks)))), Status: core.TaskRunning, Type: spec.Type,
 		Region: "us-east", Subtasks: 2, Created: time.Unix(1_800_000_000, 0).UTC(), Updated: time.Unix(1_800_000_001, 0).UTC()}
+	if spec.Type != vector.Type {
+		data.Operations = []any{"other"}
+	}
 	switch data.Operations[0] {
 	case "slow":
 		status.Progress = 0.5

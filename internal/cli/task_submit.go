@@ -20,6 +20,15 @@ flags describe a task of type compute:
 
    tenzro task submit --op square --op sum --input 1,2,3,4,5 --wait
 
+or, with --type and --data, one of any other type:
+
+   tenzro task submit --type benchmark --data '{"workload":"hash"}' --wait
+   tenzro task submit --type vsa --data @record.json --wait
+   tenzro task submit --type vsa_evolution --data @exemplars.json --parallelism 4
+   tenzro task submit --type map --data @rows.json --parallelism 16
+
+The types are compute, map, vsa, vsa_evolution and benchmark.
+
 Prints the task's id, or with --wait its result.`
 
 func (s *shell) taskSubmitCommand() *ucli.Command {
@@ -34,6 +43,7 @@ func specFlags() []ucli.Flag {
 		&ucli.StringFlag{Name: "type", Usage: "engine that runs the task, as its `TYPE`", Value: "compute"},
 		&ucli.StringSliceFlag{Name: "op", Usage: "`OPERATION` to apply, in order: a name, or JSON such as '{\"op\":\"clamp\",\"min\":0,\"max\":1}' (repeat)"},
 		&ucli.StringFlag{Name: "input", Usage: "`NUMBERS` separated by commas, or @FILE with JSON (@- for standard input)"},
+		&ucli.StringFlag{Name: "data", Usage: "`JSON` data of a task of any type, or @FILE (@- for standard input), instead of --op and --input"},
 		&ucli.StringFlag{Name: "min-tier", Usage: "lowest `TIER` of worker: inference, aggregator or trainer"},
 		&ucli.IntFlag{Name: "cpu", Usage: "`PERCENT` of one worker's CPU that the task needs"},
 		&ucli.Int64Flag{Name: "memory-mb", Usage: "memory in `MIB` that the task needs"},
@@ -167,6 +177,27 @@ func (s *shell) specFromFlags(c *ucli.Context) ([]byte, error) {
 	if err := spec.Requirements.MinTier.UnmarshalText([]byte(c.String("min-tier"))); err != nil {
 		return nil, usagef("use inference, aggregator or trainer", "--min-tier: %v", err)
 	}
+	var err error
+	if spec.Data, err = s.taskData(c); err != nil {
+		return nil, err
+	}
+	if err = spec.Validate(); err != nil {
+		return nil, usagef("correct the flag; tenzro task submit --help lists them", "%v", err)
+	}
+	return json.Marshal(spec)
+}
+
+// taskData is what --data says, or the pipeline of --op and --input.
+func (s *shell) taskData(c *ucli.Context) (json.RawMessage, error) {
+	if c.IsSet("data") {
+		if c.IsSet("op") || c.IsSet("input") {
+			return nil, usagef("put everything into --data", "--op and --input cannot be combined with --data")
+		}
+		return s.jsonValue("data", c.String("data"))
+	}
+	if kind := c.String("type"); kind != "compute" {
+		return nil, usagef("give the data with --data, or the whole task in a file", "a task of type %.40q has no --op and --input", kind)
+	}
 	data := vectorData{Operations: []json.RawMessage{}}
 	for _, op := range c.StringSlice("op") {
 		one, err := operation(op)
@@ -179,13 +210,23 @@ func (s *shell) specFromFlags(c *ucli.Context) ([]byte, error) {
 	if data.Input, err = s.inputValues(c.String("input")); err != nil {
 		return nil, err
 	}
-	if spec.Data, err = json.Marshal(data); err == nil {
-		err = spec.Validate()
+	return json.Marshal(data)
+}
+
+// jsonValue returns the JSON of a flag or of the @FILE it names.
+func (s *shell) jsonValue(flag, text string) (json.RawMessage, error) {
+	value, from := []byte(text), "--"+flag
+	if name, isFile := strings.CutPrefix(text, "@"); isFile {
+		var err error
+		if value, err = s.readInput(name); err != nil {
+			return nil, err
+		}
+		from = inputName(name)
 	}
-	if err != nil {
-		return nil, usagef("correct the flag; tenzro task submit --help lists them", "%v", err)
+	if !json.Valid(value) {
+		return nil, core.Errorf(core.Invalid, "--"+flag, "%s is not JSON", from).WithHint(`write for example --data '{"workload":"hash"}'`)
 	}
-	return json.Marshal(spec)
+	return value, nil
 }
 
 // operation accepts a plain name or a JSON object with parameters.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/jobs/template"
 )
 
 // Type is the task type of a workflow: its data is a Graph.
@@ -24,7 +25,7 @@ const (
 	// MaxRetries is how often a failed job of a step is repeated at most.
 	MaxRetries = 10
 	// MaxPath is the longest JSON pointer of a reference, in bytes.
-	MaxPath = 256
+	MaxPath = template.MaxPath
 )
 
 // StepID names a step in its graph: 1 to 64 characters of A-Z, a-z, 0-9, '_' and

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/jobs/template"
 	"github.com/tenzro/tenzro/wire"
 )
 
@@ -26,7 +27,7 @@ type Plan struct {
 type planned struct {
 	id      StepID
 	spec    core.TaskSpec // Data is the template's text
-	data    template
+	data    template.Template
 	mapped  bool
 	list    [][]byte // of a map over a list in the graph
 	over    source   // of a map over a result
@@ -134,7 +135,7 @@ func (s Step) plan(check Check, index map[StepID]int) (planned, error) {
 	in := "task."
 	if s.Reduce != nil {
 		in = "reduce."
-		if err := checkPath(s.Reduce.Path); err != nil {
+		if err := template.CheckPath(s.Reduce.Path); err != nil {
 			return out, at("reduce.path", "", err)
 		}
 	}
@@ -144,7 +145,7 @@ func (s Step) plan(check Check, index map[StepID]int) (planned, error) {
 	case out.spec.Type == Type:
 		return out, bad(in+"type", "a step cannot be a workflow itself").WithHint("put its steps into this workflow")
 	}
-	if out.data, err = parseTemplate(out.spec.Data); err != nil {
+	if out.data, err = template.Parse(out.spec.Data); err != nil {
 		return out, at(in+"data", "", err)
 	}
 	if err := out.mapOver(s.Map); err != nil {
@@ -185,7 +186,7 @@ func (s *planned) mapOver(m *Map) error {
 	if len(m.Over) == 0 {
 		return bad("over", "map.over is missing").WithHint(`give it a list, or {"from":"step"}`)
 	}
-	list, n, isList := elements(m.Over, MaxElements)
+	list, n, isList := template.Elements(m.Over, MaxElements)
 	switch {
 	case n > MaxElements:
 		return bad("over", "the list has %d elements; a map takes at most %d", n, MaxElements).WithHint("give each job several elements")
@@ -199,7 +200,7 @@ func (s *planned) mapOver(m *Map) error {
 	if s.over.From == "" {
 		return bad("over.from", "map.over names no step").WithHint(`give it a list, or {"from":"step"}`)
 	}
-	if err := checkPath(s.over.Path); err != nil {
+	if err := template.CheckPath(s.over.Path); err != nil {
 		return at("over.path", "", err)
 	}
 	return nil
@@ -231,8 +232,8 @@ func (s *planned) wait(step Step, in string, index map[StepID]int) error {
 	if step.Reduce != nil {
 		field = "reduce.from"
 	}
-	for _, id := range s.data.sources() {
-		if err := add(field, "refers to", id); err != nil {
+	for _, id := range s.data.Sources() {
+		if err := add(field, "refers to", StepID(id)); err != nil {
 			return err
 		}
 	}
@@ -241,8 +242,8 @@ func (s *planned) wait(step Step, in string, index map[StepID]int) error {
 			return err
 		}
 	}
-	for _, h := range s.data.holes {
-		if h.local() && !s.mapped {
+	for _, h := range s.data.Holes {
+		if h.Local() && !s.mapped {
 			return bad(field, "$item and $index mean something only in a step with a map")
 		}
 	}
@@ -253,13 +254,13 @@ func (s *planned) wait(step Step, in string, index map[StepID]int) error {
 // check judges the task as far as its data is known: whole, or for the first
 // element of a list.
 func (s *planned) check(check Check, in string) error {
-	spec, whole := s.spec, len(s.data.sources()) == 0
+	spec, whole := s.spec, len(s.data.Sources()) == 0
 	if check == nil {
 		return nil
 	}
-	if whole && len(s.data.holes) > 0 {
+	if whole && len(s.data.Holes) > 0 {
 		if whole = len(s.list) > 0; whole {
-			data, err := s.data.element(s.list[0], 0)
+			data, err := s.data.Element(s.list[0], 0)
 			if err != nil {
 				return bad(in+"data", "%v", err)
 			}

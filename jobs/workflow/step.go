@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/jobs/template"
 )
 
 // step runs step i, whose predecessors have ended well.
@@ -20,7 +21,7 @@ func (r *Runner) step(ctx context.Context, i int) *core.Failure {
 		defer cancel()
 	}
 	held := core.MaxTaskBytes // nobody knows yet how much there is to read
-	if len(s.data.sources()) == 0 && s.over.From == "" {
+	if len(s.data.Sources()) == 0 && s.over.From == "" {
 		held = 0
 	}
 	if f := take(ctx, r.room.inputs, held); f != nil {
@@ -40,9 +41,9 @@ func (r *Runner) step(ctx context.Context, i int) *core.Failure {
 
 // work is what the jobs of a step are made of.
 type work struct {
-	data template // only $item and $index are left open
-	list [][]byte // of a map
-	one  bool     // no map: one job
+	data template.Template // only $item and $index are left open
+	list [][]byte          // of a map
+	one  bool              // no map: one job
 }
 
 func (w *work) jobs() int {
@@ -57,15 +58,15 @@ func (w *work) size() (n int) {
 	for _, item := range w.list {
 		n += len(item)
 	}
-	return n + len(w.data.text)
+	return n + len(w.data.Text)
 }
 
 // element returns the data of the job of one element.
 func (w *work) element(index int) (json.RawMessage, *core.Failure) {
-	data := w.data.text
+	data := w.data.Text
 	if !w.one {
 		var err error
-		if data, err = w.data.element(w.list[index], index); err != nil {
+		if data, err = w.data.Element(w.list[index], index); err != nil {
 			return nil, invalid("%v", err)
 		}
 	}
@@ -86,21 +87,21 @@ func (r *Runner) prepare(ctx context.Context, i int) (*work, *core.Failure) {
 		}
 	}
 	var failed *core.Failure
-	read := map[StepID][]byte{}
+	read := map[string][]byte{}
 	var err error
-	w.data, err = s.data.fill(func(ref reference) ([]byte, bool, error) {
-		if ref.local() {
+	w.data, err = s.data.Fill(func(ref template.Reference) ([]byte, bool, error) {
+		if ref.Local() {
 			return nil, false, nil
 		}
 		value, known := read[ref.From]
 		if !known {
-			if value, failed = r.value(ctx, r.plan.find(s, ref.From)); failed != nil {
+			if value, failed = r.value(ctx, r.plan.find(s, StepID(ref.From))); failed != nil {
 				return nil, false, failed
 			}
 			clear(read) // one at a time: what was read may be large
 			read[ref.From] = value
 		}
-		part, err := resolve(value, ref.Path)
+		part, err := template.Resolve(value, ref.Path)
 		if err != nil {
 			err = fmt.Errorf("the result of step %q: %w", ref.From, err)
 		}
@@ -131,11 +132,11 @@ func (r *Runner) mapped(ctx context.Context, s *planned) ([][]byte, *core.Failur
 	if f != nil {
 		return nil, f
 	}
-	part, err := resolve(value, s.over.Path)
+	part, err := template.Resolve(value, s.over.Path)
 	if err != nil {
 		return nil, invalid("the result of step %q: %v", s.over.From, err)
 	}
-	list, n, ok := elements(part, MaxElements)
+	list, n, ok := template.Elements(part, MaxElements)
 	switch {
 	case !ok:
 		return nil, invalid("what it maps over, the result of step %q, is not an array: %.40s", s.over.From, part)
@@ -232,7 +233,7 @@ func (s *stepRun) settle() {
 
 // try runs one job once.
 func (r *Runner) try(ctx context.Context, i, index, try int, w *work) (json.RawMessage, *core.Failure) {
-	size := len(w.data.text)
+	size := len(w.data.Text)
 	if !w.one {
 		size += len(w.list[index])
 	}

@@ -73,7 +73,7 @@ func (x *execution) report(ctx context.Context, node core.NodeID, result json.Ra
 		if !bytes.Equal(out.Result, result) {
 			continue // it may be that of another subtask that node holds
 		}
-		proof := x.v.prove(x.job.Spec.Type, jobs.InputHash(data), out.Result)
+		proof := x.v.prove(x.job.Spec.Type, jobs.InputHash(data), out.Result, out.Metric)
 		return d.Deliver(ctx, holder, &wire.JobResult{Lease: lease, TaskID: x.id(), Index: i, Attempt: 1,
 			Output: wire.Payload{Inline: out.Result}, Proofs: []core.Proof{proof}})
 	}

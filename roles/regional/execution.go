@@ -293,12 +293,13 @@ func (x *execution) Started(k jobs.Key, child core.NodeID, attempt int) {
 }
 
 // Verify implements dispatch.Owner: the proof must tie exactly this input to
-// exactly this output, and the output must be possible for the input.
+// exactly this output, and the output must be possible for the input and of the
+// quality that the proof claims.
 func (x *execution) Verify(u *jobs.Unit, child core.NodeID, r *wire.JobResult, output []byte) error {
 	if err := jobs.VerifyProof(u, x.signer(child, r), r, output, time.Now()); err != nil {
 		return err
 	}
-	return x.planner.Validate(u.Data, output)
+	return compute.Judge(x.planner, u.Data, output, r.Proofs[0].ResultMetric)
 }
 
 // signer is who must have signed: the worker itself, or for another region any

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs"
 	"github.com/tenzro/tenzro/keys"
@@ -33,12 +34,16 @@ func (x *execution) complete() {
 	begun := time.Now()
 	merged, err := x.planner.Merge(x.job.Spec.Data, outputs)
 	x.v.span(x.id(), "merge", begun)
+	var metric float64
+	if err == nil {
+		metric, err = compute.MetricOf(x.planner, x.job.Spec.Data, merged)
+	}
 	if err != nil {
 		x.fail(mergeFailure(err))
 		return
 	}
 	result.Result = merged
-	proof := x.v.prove(x.job.Spec.Type, jobs.InputHash(x.job.Spec.Data), merged)
+	proof := x.v.prove(x.job.Spec.Type, jobs.InputHash(x.job.Spec.Data), merged, metric)
 	result.Proofs = append([]core.Proof{proof}, result.Proofs...)
 	x.finish(result)
 }
@@ -51,10 +56,10 @@ func mergeFailure(err error) *core.Failure {
 	return &core.Failure{Reason: core.ReasonExecutionFailed, Message: "merging the subtasks: " + err.Error()}
 }
 
-// prove signs that this region turned input into output.
-func (v *Validator) prove(t core.TaskType, input core.Digest, output []byte) core.Proof {
+// prove signs that this region turned input into output, which is of this quality.
+func (v *Validator) prove(t core.TaskType, input core.Digest, output []byte, metric float64) core.Proof {
 	p := core.Proof{OperationType: string(t), NodeID: v.deps.Signer.ID(), Timestamp: time.Now().UnixMilli(),
-		InputHash: input, OutputHash: core.Sum(output), ResultMetric: 1}
+		InputHash: input, OutputHash: core.Sum(output), ResultMetric: metric}
 	keys.SignProof(v.deps.Signer, &p)
 	return p
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs"
 	"github.com/tenzro/tenzro/wire"
@@ -55,7 +56,7 @@ func (r *relay) Verify(u *jobs.Unit, child core.NodeID, m *wire.JobResult, outpu
 	if !ok {
 		return core.Errorf(core.Unsupported, "type", "no task type %.32q is known here", u.Head.Type)
 	}
-	return planner.Validate(u.Data, output)
+	return compute.Judge(planner, u.Data, output, m.Proofs[0].ResultMetric)
 }
 
 // Done implements dispatch.Owner.

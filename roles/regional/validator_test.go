@@ -18,6 +18,7 @@ import (
 	"github.com/tenzro/tenzro/jobs"
 	"github.com/tenzro/tenzro/jobs/dispatch"
 	"github.com/tenzro/tenzro/jobs/journal"
+	"github.com/tenzro/tenzro/keys"
 	"github.com/tenzro/tenzro/wire"
 )
 
@@ -169,6 +170,12 @@ func TestInvalidResults(t *testing.T) {
 		{"an old proof", "clock is off", func(w *worker, data []byte) *wire.JobResult {
 			r := w.compute(data)
 			r.Proofs[0].Timestamp -= time.Hour.Milliseconds()
+			return r
+		}},
+		{"another quality", "claims a metric of 0.94", func(w *worker, data []byte) *wire.JobResult {
+			r := w.compute(data)
+			r.Proofs[0].ResultMetric = 0.94
+			keys.SignProof(w.id, &r.Proofs[0])
 			return r
 		}},
 		{"an impossible value", "result", func(w *worker, data []byte) *wire.JobResult { return w.answer(data, json.RawMessage(`[55]`)) }},

@@ -87,7 +87,7 @@ func (f *flow) run(ctx context.Context) {
 	}
 	f.mu.Lock()
 	result := core.TaskResult{TaskID: x.id(), Status: core.TaskCompleted, Result: value, Workers: f.workers, Regions: f.regions,
-		Proofs: []core.Proof{x.v.prove(x.job.Spec.Type, jobs.InputHash(x.job.Spec.Data), value)}}
+		Proofs: []core.Proof{x.v.prove(x.job.Spec.Type, jobs.InputHash(x.job.Spec.Data), value, 1)}}
 	f.mu.Unlock()
 	x.finish(result)
 }

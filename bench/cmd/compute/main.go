@@ -52,7 +52,7 @@ type group struct {
 }
 
 func groups() []group {
-	return []group{{"wasm", (*bench).wasm}}
+	return []group{{"wasm", (*bench).wasm}, {"vsa", (*bench).vsa}}
 }
 
 func names() (all []string) {

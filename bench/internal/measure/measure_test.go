@@ -87,3 +87,15 @@ func TestWithout(t *testing.T) {
 		t.Errorf("CPU %s, want 800ms", got.CPU)
 	}
 }
+
+// TestBest: every call counts towards a slice, and the first error ends them.
+func TestBest(t *testing.T) {
+	calls := 0
+	if ns, err := measure.Best(3, 5, func() error { calls++; return nil }); err != nil || calls != 15 || ns < 0 || ns > 1e10 {
+		t.Errorf("%v ns after %d calls, %v", ns, calls, err)
+	}
+	broken := errors.New("broken")
+	if _, err := measure.Best(3, 5, func() error { return broken }); !errors.Is(err, broken) {
+		t.Errorf("ended with %v", err)
+	}
+}

@@ -1,4 +1,4 @@
-package workflow
+package template
 
 import (
 	"encoding/json"
@@ -9,8 +9,11 @@ import (
 	"github.com/tenzro/tenzro/core"
 )
 
-// checkPath checks that p is a JSON pointer (RFC 6901).
-func checkPath(p string) error {
+// MaxPath is the longest JSON pointer of a reference, in bytes.
+const MaxPath = 256
+
+// CheckPath checks that p is a JSON pointer (RFC 6901).
+func CheckPath(p string) error {
 	switch {
 	case len(p) > MaxPath:
 		return core.Errorf(core.Invalid, "path", "a path of %d bytes is too long; it has at most %d", len(p), MaxPath)
@@ -25,8 +28,8 @@ func checkPath(p string) error {
 	return nil
 }
 
-// resolve returns the part of b that the pointer p names.
-func resolve(b []byte, p string) ([]byte, error) {
+// Resolve returns the part of b that the pointer p names.
+func Resolve(b []byte, p string) ([]byte, error) {
 	at := space(b, 0)
 	b = b[at:valueEnd(b, at)]
 	if p == "" {

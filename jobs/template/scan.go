@@ -1,4 +1,4 @@
-package workflow
+package template
 
 // Walking over JSON that was read strictly before: nothing here checks it again.
 
@@ -75,9 +75,9 @@ func each(b []byte, i int, fn func(key []byte, at int) (end int)) int {
 	return i + 1
 }
 
-// elements returns the elements of the array b, as parts of it, and how many there
+// Elements returns the elements of the array b, as parts of it, and how many there
 // are; beyond most they are only counted. A value that is no array is not ok.
-func elements(b []byte, most int) (list [][]byte, n int, ok bool) {
+func Elements(b []byte, most int) (list [][]byte, n int, ok bool) {
 	at := space(b, 0)
 	if at >= len(b) || b[at] != '[' {
 		return nil, 0, false

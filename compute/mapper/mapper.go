@@ -1,0 +1,264 @@
+package mapper
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/tenzro/tenzro/compute"
+	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/jobs/template"
+)
+
+// Type is the task type this engine runs.
+const Type core.TaskType = "map"
+
+// recheckUnits is up to what cost Validate runs a task again: some 200 us.
+const recheckUnits = 200_000
+
+// Mapper is the engine and its planner. It is safe for concurrent use.
+type Mapper struct {
+	planners  map[core.TaskType]compute.Planner
+	executors map[core.TaskType]compute.Executor
+}
+
+var (
+	_ compute.Executor = (*Mapper)(nil)
+	_ compute.Planner  = (*Mapper)(nil)
+	_ compute.Meter    = (*Mapper)(nil)
+)
+
+// New returns an engine for tasks of the types that are in both maps, whose results
+// must depend on their data only. "compute" has to be one of them.
+func New(planners map[core.TaskType]compute.Planner, executors map[core.TaskType]compute.Executor) (*Mapper, error) {
+	m := &Mapper{planners: map[core.TaskType]compute.Planner{}, executors: map[core.TaskType]compute.Executor{}}
+	for t, p := range planners {
+		if x, both := executors[t]; both && t != Type {
+			m.planners[t], m.executors[t] = p, x
+		}
+	}
+	if m.planners[taskCompute] == nil {
+		return nil, core.Errorf(core.Internal, "mapper", "there is no engine of type %q to reduce results with", taskCompute)
+	}
+	return m, nil
+}
+
+// Run implements compute.Executor: the items one after the other.
+func (m *Mapper) Run(ctx context.Context, data json.RawMessage, progress func(float64)) (compute.Output, error) {
+	t, err := m.decode(data)
+	if err != nil {
+		return compute.Output{}, err
+	}
+	results, metric := []byte{'['}, 1.0
+	for i := range t.items {
+		out, err := t.run(ctx, i, func(p float64) { progress((float64(i) + p) / float64(len(t.items))) })
+		if err != nil {
+			return compute.Output{}, ofItem(t.data.From+i, err)
+		}
+		if i > 0 {
+			results = append(results, ',')
+		}
+		if results = append(results, out.Result...); len(results) >= core.MaxTaskBytes {
+			return compute.Output{}, &core.Failure{Reason: core.ReasonExecutionFailed,
+				Message: fmt.Sprintf("the results of %d of %d items have more than %d bytes together", i+1, len(t.items), core.MaxTaskBytes)}
+		}
+		metric = min(metric, out.Metric)
+	}
+	results = append(results, ']')
+	if t.reduce == nil || t.data.Partial {
+		return compute.Output{Result: results, Metric: metric}, nil
+	}
+	reduced, err := m.reduce(ctx, t, results)
+	return compute.Output{Result: reduced, Metric: 1}, err
+}
+
+func (t *task) run(ctx context.Context, i int, progress func(float64)) (compute.Output, error) {
+	if err := ctx.Err(); err != nil {
+		return compute.Output{}, err
+	}
+	data, err := t.item(i)
+	if err != nil {
+		return compute.Output{}, core.Errorf(core.Invalid, "data.task.data", "%w", err)
+	}
+	return t.inner.Run(ctx, data, progress)
+}
+
+// reduce puts the results through operations.
+func (m *Mapper) reduce(ctx context.Context, t *task, results []byte) (json.RawMessage, error) {
+	out, err := m.executors[taskCompute].Run(ctx, reduceData(results, t.reduce), func(float64) {})
+	if errors.Is(err, core.Invalid) {
+		err = &core.Failure{Reason: core.ReasonInvalidInput, Message: "reducing the results: " + err.Error()}
+	}
+	return out.Result, err
+}
+
+// ofItem says which item an error is of.
+func ofItem(i int, err error) error {
+	var f *core.Failure
+	if errors.As(err, &f) {
+		return &core.Failure{Reason: f.Reason, Message: fmt.Sprintf("item %d: %s", i, f.Message)}
+	}
+	if errors.Is(err, core.Invalid) {
+		return &core.Failure{Reason: core.ReasonInvalidInput, Message: fmt.Sprintf("item %d: %v", i, err)}
+	}
+	return err
+}
+
+// Check implements compute.Planner: every item's data is checked.
+func (m *Mapper) Check(data json.RawMessage) (compute.Cost, error) {
+	t, err := m.decode(data)
+	if err != nil {
+		return compute.Cost{}, err
+	}
+	if err := m.check(t); err != nil {
+		return compute.Cost{}, err
+	}
+	return compute.Cost{Elements: len(t.items), Units: t.units, MaxShards: t.maxShards()}, nil
+}
+
+func (t *task) maxShards() int { return min(len(t.items), core.MaxParallelism) }
+
+// Split implements compute.Planner: a part has a list of items, whatever they came
+// from, and gives the list of their results.
+func (m *Mapper) Split(data json.RawMessage, shards int) ([]json.RawMessage, error) {
+	t, err := m.decode(data)
+	if err != nil {
+		return nil, err
+	}
+	if shards < 1 || shards > t.maxShards() {
+		return nil, core.Errorf(core.Invalid, "shards", "%d shards asked for; this task can be cut into 1 to %d", shards, t.maxShards())
+	}
+	if shards == 1 {
+		return []json.RawMessage{data}, nil
+	}
+	parts := make([]json.RawMessage, shards)
+	for i := range parts {
+		lo, hi := t.bound(i, shards), t.bound(i+1, shards)
+		parts[i] = t.part(lo, hi)
+		if len(parts[i]) > core.MaxTaskBytes {
+			return nil, core.Errorf(core.Invalid, "data", "part %d of the task has %d bytes; at most %d can be sent", i, len(parts[i]), core.MaxTaskBytes)
+		}
+	}
+	return parts, nil
+}
+
+// bound returns where part i of n begins.
+func (t *task) bound(i, n int) int { return len(t.items) * i / n }
+
+// part is the data of items lo to hi, with the texts as they were written.
+func (t *task) part(lo, hi int) json.RawMessage {
+	out := append([]byte(`{"task":{"type":`), quoted(string(t.data.Task.Type))...)
+	out = append(append(out, `,"data":`...), t.data.Task.Data...)
+	out = append(append(out, `},"over":{"list":`...), listOf(t.items[lo:hi])...)
+	return fmt.Appendf(out, `},"from":%d,"partial":true}`, t.data.From+lo)
+}
+
+// Merge implements compute.Planner.
+func (m *Mapper) Merge(data json.RawMessage, partials []json.RawMessage) (json.RawMessage, error) {
+	t, err := m.decode(data)
+	if err != nil {
+		return nil, err
+	}
+	n := len(partials)
+	switch {
+	case n < 1 || n > t.maxShards():
+		return nil, core.Errorf(core.Invalid, "partials", "%d partial results given; this task has 1 to %d", n, t.maxShards())
+	case n == 1:
+		return partials[0], m.Validate(data, partials[0])
+	}
+	results := []byte{'['}
+	for i, raw := range partials {
+		name, want := fmt.Sprintf("shard[%d]", i), t.bound(i+1, n)-t.bound(i, n)
+		if _, err := resultsOf(name, raw, want); err != nil {
+			return nil, err
+		}
+		if results = append(append(results, raw[1:len(raw)-1]...), ','); len(results) > core.MaxTaskBytes {
+			return nil, &core.Failure{Reason: core.ReasonExecutionFailed, Message: fmt.Sprintf("the results have more than %d bytes together", core.MaxTaskBytes)}
+		}
+	}
+	results[len(results)-1] = ']'
+	if t.reduce == nil || t.data.Partial {
+		return results, nil
+	}
+	return m.reduce(context.Background(), t, results)
+}
+
+// resultsOf takes a list of results apart. Only the form that Run writes counts:
+// without white space between them.
+func resultsOf(name string, text json.RawMessage, want int) ([][]byte, error) {
+	if !json.Valid(text) || len(text) > core.MaxTaskBytes {
+		return nil, core.Errorf(core.Corrupt, name, "%s is not JSON that can be delivered", name)
+	}
+	list, n, isList := template.Elements(text, MaxItems)
+	if !isList || n != want || !bytes.Equal(listOf(list), text) {
+		return nil, core.Errorf(core.Corrupt, name, "%s is not a list of %d results", name, want)
+	}
+	return list, nil
+}
+
+// Validate implements compute.Planner: every result in a list is judged by its own
+// planner. Of a reduced value nothing is left to judge but its form, unless the
+// task is so small that it is run again.
+func (m *Mapper) Validate(data, result json.RawMessage) error {
+	t, err := m.decode(data)
+	if err != nil {
+		return err
+	}
+	if t.reduce != nil && !t.data.Partial {
+		return m.again(t, data, result)
+	}
+	list, err := resultsOf("result", result, len(t.items))
+	if err != nil {
+		return err
+	}
+	for i, one := range list {
+		own, err := t.item(i)
+		if err == nil {
+			err = t.planner.Validate(own, one)
+		}
+		if err != nil {
+			return core.Errorf(core.Corrupt, "result", "item %d: %w", t.data.From+i, err)
+		}
+	}
+	return nil
+}
+
+// again judges a reduced value.
+func (m *Mapper) again(t *task, data, result json.RawMessage) error {
+	if !json.Valid(result) || len(result) > core.MaxTaskBytes {
+		return core.Errorf(core.Corrupt, "result", "result is not JSON that can be delivered")
+	}
+	if err := m.check(t); err != nil || t.units > recheckUnits {
+		return err
+	}
+	out, err := m.Run(context.Background(), data, func(float64) {})
+	if err != nil || !bytes.Equal(out.Result, result) {
+		return core.Errorf(core.Corrupt, "result", "result is not what the task gives")
+	}
+	return nil
+}
+
+// Metric implements compute.Meter: the least of the items' own, 1 once they are
+// reduced.
+func (m *Mapper) Metric(data, result json.RawMessage) (float64, error) {
+	t, err := m.decode(data)
+	if err != nil || t.reduce != nil && !t.data.Partial {
+		return 1, err
+	}
+	metric := 1.0
+	if _, differs := t.planner.(compute.Meter); !differs {
+		return metric, nil
+	}
+	list, err := resultsOf("result", result, len(t.items))
+	for i := 0; i < len(list) && err == nil; i++ {
+		var own json.RawMessage
+		var one float64
+		if own, err = t.item(i); err == nil {
+			one, err = compute.MetricOf(t.planner, own, list[i])
+		}
+		metric = min(metric, one)
+	}
+	return metric, err
+}

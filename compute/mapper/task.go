@@ -1,0 +1,191 @@
+package mapper
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/tenzro/tenzro/compute"
+	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/jobs/template"
+	"github.com/tenzro/tenzro/wire"
+)
+
+// Bounds of a task.
+const (
+	// MaxItems is how many items a task has at most.
+	MaxItems = 1_000_000
+	// MaxFilled bounds the data of all items together, put into the template: who
+	// plans the task looks at all of it.
+	MaxFilled = 32 << 20
+	// MaxUnits caps the estimated work of a whole task: some 17 minutes of one core.
+	MaxUnits = 1e12
+	// itemUnits is what an item costs besides its own task.
+	itemUnits = 2000
+)
+
+// taskCompute is the type whose operations reduce the results.
+const taskCompute core.TaskType = "compute"
+
+// mapData is the data of a task.
+type mapData struct {
+	Task    innerData       `json:"task"`
+	Over    overData        `json:"over"`
+	Combine json.RawMessage `json:"combine,omitempty"`
+	// From is the number of the first item in the whole task, of which this may be a
+	// part; and Partial makes the result the list of results whatever combine says.
+	From    int  `json:"from,omitempty"`
+	Partial bool `json:"partial,omitempty"`
+}
+
+// innerData is what is done for each item.
+type innerData struct {
+	Type core.TaskType   `json:"type"`
+	Data json.RawMessage `json:"data"`
+}
+
+// task is data that was checked.
+type task struct {
+	data    mapData
+	inner   compute.Executor
+	planner compute.Planner
+	text    template.Template
+	items   [][]byte
+	reduce  json.RawMessage // operations; nil: the results are listed
+	units   float64
+}
+
+func invalid(path, format string, a ...any) *core.Error {
+	return core.Errorf(core.Invalid, path, "%s %s", path, fmt.Sprintf(format, a...))
+}
+
+// under puts an error below a field of the data.
+func under(path string, err error) error {
+	var e *core.Error
+	if !errors.As(err, &e) {
+		return core.Errorf(core.Invalid, path, "%s: %w", path, err)
+	}
+	return core.Errorf(core.Invalid, path, "%s: %w", path, err).WithHint(e.Hint)
+}
+
+// decode reads a task and checks all but the items' own data.
+func (m *Mapper) decode(data json.RawMessage) (*task, error) {
+	t := &task{}
+	if err := wire.DecodeStrictClosed(data, &t.data); err != nil {
+		return nil, below(err)
+	}
+	inner := t.data.Task
+	var known bool
+	if t.planner, known = m.planners[inner.Type]; !known {
+		return nil, invalid("data.task.type", "%.32q cannot be mapped", string(inner.Type)).WithHint(compute.TypesHint(m.planners))
+	}
+	t.inner = m.executors[inner.Type]
+	if len(inner.Data) == 0 {
+		return nil, invalid("data.task.data", "is missing")
+	}
+	var err error
+	if t.text, err = template.Parse(inner.Data); err != nil {
+		return nil, under("data.task.data", err)
+	}
+	if names := t.text.Sources(); len(names) > 0 {
+		return nil, invalid("data.task.data", "refers to %.40q; here only $item and $index mean something", names[0])
+	}
+	if t.data.From < 0 || t.data.From > MaxItems {
+		return nil, invalid("data.from", "is %d; it must be 0 to %d", t.data.From, MaxItems)
+	}
+	if t.items, err = t.data.Over.items(); err != nil {
+		return nil, err
+	}
+	return t, t.combine()
+}
+
+// below puts an error of the decoder under "data".
+func below(err error) error {
+	path := "data"
+	var e *core.Error
+	if errors.As(err, &e) && e.Op != "" && e.Op != "decode" {
+		path += "." + e.Op
+	}
+	return core.Errorf(core.Invalid, path, "%s: %w", path, err)
+}
+
+// combine reads how the results are put together.
+func (t *task) combine() error {
+	if t.data.Combine == nil {
+		return nil
+	}
+	var name string
+	if wire.DecodeStrict(t.data.Combine, &name) == nil {
+		if name != "list" {
+			return invalid("data.combine", "%.32q is unknown", name).WithHint(`use "list", or {"reduce":["sum"]}`)
+		}
+		return nil
+	}
+	var how struct {
+		Reduce json.RawMessage `json:"reduce"`
+	}
+	if err := wire.DecodeStrictClosed(t.data.Combine, &how); err != nil || how.Reduce == nil {
+		return invalid("data.combine", "must be \"list\" or an object with reduce").WithHint(`write for example {"reduce":["sum"]}`)
+	}
+	t.reduce = how.Reduce
+	return nil
+}
+
+// item returns the data of the inner task for one item.
+func (t *task) item(i int) (json.RawMessage, error) {
+	data, err := t.text.Element(t.items[i], t.data.From+i)
+	if err == nil {
+		var whole json.RawMessage
+		err = wire.DecodeStrict(data, &whole)
+	}
+	return data, err
+}
+
+// check judges every item's data, and what all of it costs.
+func (m *Mapper) check(t *task) error {
+	filled := 0
+	for i := range t.items {
+		data, err := t.item(i)
+		if err != nil {
+			return under("data.task.data", fmt.Errorf("item %d: %w", t.data.From+i, err))
+		}
+		if filled += len(data); filled > MaxFilled {
+			return invalid("data.task.data", "for all items together has more than %d MiB", MaxFilled>>20).WithHint("make the template or the items smaller")
+		}
+		cost, err := t.planner.Check(data)
+		if err != nil {
+			return under("data.task.data", fmt.Errorf("item %d: %w", t.data.From+i, err))
+		}
+		t.units += itemUnits + cost.Units
+	}
+	if t.units = math.Ceil(t.units); t.units > MaxUnits {
+		return invalid("data", "costs about %.0f units; at most %.0f are allowed", t.units, float64(MaxUnits)).WithHint("split the work over several tasks")
+	}
+	return m.checkReduce(t)
+}
+
+// checkReduce tries the operations on as many numbers as there are items, but for
+// what depends on them.
+func (m *Mapper) checkReduce(t *task) error {
+	if t.reduce == nil {
+		return nil
+	}
+	zeros := make([]byte, 0, 2*len(t.items)+2)
+	zeros = append(zeros, '[')
+	for range t.items {
+		zeros = append(zeros, '1', ',')
+	}
+	zeros[len(zeros)-1] = ']'
+	if _, err := m.planners[taskCompute].Check(reduceData(zeros, t.reduce)); err != nil {
+		return under("data.combine.reduce", err)
+	}
+	return nil
+}
+
+// reduceData is the data of the task that reduces a list of results.
+func reduceData(results []byte, operations json.RawMessage) json.RawMessage {
+	out := append([]byte(`{"input":`), results...)
+	out = append(append(out, `,"operations":`...), operations...)
+	return append(out, '}')
+}
