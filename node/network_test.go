@@ -369,7 +369,7 @@ func TestEligibleRoles(t *testing.T) {
 			t.Errorf("role %s: %v", r.Name, p.EligibleRoles)
 		}
 	}
-	if !slices.Equal(p.TaskTypes, []string{"compute"}) || p.Resources.FreeCPU != 100 || slices.Contains(p.Capabilities, "store") {
+	if !slices.Equal(p.TaskTypes, []string{"compute", "wasm"}) || p.Resources.FreeCPU != 100 || slices.Contains(p.Capabilities, "store") {
 		t.Errorf("profile %+v", p)
 	}
 }

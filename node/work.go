@@ -43,7 +43,7 @@ func (n *Node) buildCompute() error {
 		return err
 	}
 	engine := vector.New()
-	n.planners = map[core.TaskType]compute.Planner{taskCompute: engine, wasm.Type: wasm.Planner{}}
+	n.planners = map[core.TaskType]compute.Planner{taskCompute: engine, wasm.Type: programs}
 	n.executors = map[core.TaskType]compute.Executor{taskCompute: engine, wasm.Type: programs}
 	n.engine, err = compute.NewEngine(n.executors, n.capacity, n.registerer, n.log)
 	return err

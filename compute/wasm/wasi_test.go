@@ -86,6 +86,9 @@ func TestWASI(t *testing.T) {
 			if text := shown(got.Files); text != c.files {
 				t.Errorf("files %q, want %q", text, c.files)
 			}
+			if raced && c.name != "files" { // one is enough to find races
+				return
+			}
 			again, err := interpreter.do(t, tsk)
 			if err != nil || shown(again.Files) != shown(got.Files) || string(again.Stdout) != string(got.Stdout) ||
 				string(again.Stderr) != string(got.Stderr) || again.Fuel != got.Fuel || again.ExitCode != got.ExitCode {
