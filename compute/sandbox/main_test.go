@@ -132,8 +132,9 @@ func serve(t testing.TB, cfg Config) *Pool {
 // run has a job done and wants no error.
 func run(t testing.TB, p *Pool, job Job) Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
+	setDefault(&job.Limits.Wall, 4*time.Minute) // the machine may be busy
 	res, err := p.Run(ctx, job)
 	if err != nil {
 		t.Fatalf("%s: %v", job.Handler, err)
