@@ -91,6 +91,7 @@ func serveChild(b birth, handlers map[string]Handler) {
 	c := &child{handlers: handlers, ctx: withGranted(context.Background(), b.Dir),
 		in: bufio.NewReader(os.NewFile(requestFD, "requests")), out: os.NewFile(responseFD, "responses")}
 	c.watch = newSelfWatch(c.die)
+	go c.watch.run()
 	hello := greeting{Walls: raiseWalls(b)}
 	for name := range handlers {
 		hello.Handlers = append(hello.Handlers, name)

@@ -56,6 +56,7 @@ type selfWatch struct{}
 
 func newSelfWatch(func(Reason, string)) *selfWatch { return nil }
 
+func (*selfWatch) run()               {}
 func (*selfWatch) begin(order)        {}
 func (*selfWatch) end() (usage, bool) { return usage{}, false }
 

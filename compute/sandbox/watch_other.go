@@ -17,26 +17,27 @@ type selfWatch struct {
 	die  func(Reason, string)
 	base int64 // bytes held before the first job
 
-	mu    *sync.Mutex
+	mu    sync.Mutex
 	order *order // of the job that runs, nil for none
 	cpu   time.Duration
 	peak  int64
 }
 
 func newSelfWatch(die func(Reason, string)) *selfWatch {
-	w := &selfWatch{die: die, base: heldBytes(), mu: &sync.Mutex{}}
+	return &selfWatch{die: die, base: heldBytes()}
+}
+
+// run watches for as long as the process lives.
+func (w *selfWatch) run() {
 	parent := os.Getppid()
-	go func() {
-		for range time.Tick(pollEvery) {
-			if os.Getppid() != parent {
-				os.Exit(1) // it died, and nobody is there to kill us
-			}
-			if why := w.look(); why.reason != OK {
-				w.die(why.reason, why.message)
-			}
+	for range time.Tick(pollEvery) {
+		if os.Getppid() != parent {
+			os.Exit(1) // it died, and nobody is there to kill us
 		}
-	}()
-	return w
+		if why := w.look(); why.reason != OK {
+			w.die(why.reason, why.message)
+		}
+	}
 }
 
 func (w *selfWatch) begin(o order) {
