@@ -212,6 +212,9 @@ func TestReuse(t *testing.T) {
 		"memory is given back":  {Config{Warm: -1}, repeat(Job{Handler: "hold", Request: make([]byte, 64)}, 3), 1},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if raced && c.jobs[0].Handler == "hold" {
+				t.Skip("the race detector holds as much again and keeps it")
+			}
 			p := serve(t, c.cfg)
 			for _, job := range c.jobs {
 				run(t, p, job)
