@@ -29,7 +29,9 @@ func adder(t *testing.T) string {
 }
 
 // A program runs on a worker of another process than the gateway, and the answer
-// is what it returned, with a proof.
+// is what it returned, with a proof; from the command line as over HTTP.
+//
+// spec 4.4
 func TestProgramOnTheNetwork(t *testing.T) {
 	n := testnet.Three(t, 1)
 	result := n.Global.Completed(n.Global.Submit(adder(t)), time.Minute)

@@ -18,12 +18,6 @@ type engine interface {
 	compute.Planner
 }
 
-// sandboxed plans programs here and runs them in children.
-type sandboxed struct {
-	*wasm.Executor
-	wasm.Planner
-}
-
 // engines are all task types of this version: every node plans them, those with a
 // role that computes run them. What can be mapped is what depends on its data only.
 func (n *Node) engines() (map[core.TaskType]engine, error) {
@@ -32,7 +26,7 @@ func (n *Node) engines() (map[core.TaskType]engine, error) {
 		return nil, err
 	}
 	all := map[core.TaskType]engine{vector.Type: vector.New(), vsa.Type: vsa.Programs{}, vsa.EvolutionType: vsa.Evolution{},
-		wasm.Type: sandboxed{programs, wasm.Planner{}}}
+		wasm.Type: programs}
 	planners, executors := map[core.TaskType]compute.Planner{}, map[core.TaskType]compute.Executor{}
 	for t, e := range all {
 		planners[t], executors[t] = e, e

@@ -8,7 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
-	runtimemetrics "runtime/metrics"
+	"runtime/metrics"
 	"slices"
 	"strings"
 	"sync"
@@ -46,6 +46,12 @@ type order struct {
 	CPU     time.Duration
 }
 
+// usage is what a child says of itself just before it answers.
+type usage struct {
+	CPU  time.Duration
+	Peak int64
+}
+
 // dying is the last frame of a child that ends by itself.
 type dying struct {
 	Reason  Reason
@@ -75,7 +81,7 @@ type child struct {
 	handlers map[string]Handler
 	ctx      context.Context
 	in       *bufio.Reader
-	watch    selfWatch
+	watch    *selfWatch
 
 	mu  sync.Mutex // frames are written whole
 	out io.Writer
@@ -85,6 +91,7 @@ func serveChild(b birth, handlers map[string]Handler) {
 	c := &child{handlers: handlers, ctx: withGranted(context.Background(), b.Dir),
 		in: bufio.NewReader(os.NewFile(requestFD, "requests")), out: os.NewFile(responseFD, "responses")}
 	c.watch = newSelfWatch(c.die)
+	go c.watch.run()
 	hello := greeting{Walls: raiseWalls(b)}
 	for name := range handlers {
 		hello.Handlers = append(hello.Handlers, name)
@@ -117,11 +124,19 @@ func (c *child) next() bool {
 	response, err := c.call(o, request)
 	request = nil
 	trim()
-	c.watch.end()
+	if used, ok := c.watch.end(); ok && !c.tell(used) {
+		return false
+	}
 	if err != nil {
 		return c.write(kindFailure, []byte(cut(err.Error(), maxMessage))) == nil
 	}
 	return c.write(kindResponse, response) == nil
+}
+
+// tell says what a job used, on systems where the parent cannot see it.
+func (c *child) tell(used usage) bool {
+	text, err := json.Marshal(used)
+	return err == nil && c.write(kindUsage, text) == nil
 }
 
 // call runs the handler; a panic ends the process, since nobody knows what it
@@ -177,11 +192,11 @@ func heapGoal(memory int64) int64 {
 // job does not pay for a collection.
 func trim() {
 	const small = 8 << 20
-	sample := []runtimemetrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}}
-	runtimemetrics.Read(sample)
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}}
+	metrics.Read(sample)
 	held := uint64(0)
 	for _, s := range sample {
-		if s.Value.Kind() == runtimemetrics.KindUint64 {
+		if s.Value.Kind() == metrics.KindUint64 {
 			held += s.Value.Uint64()
 		}
 	}

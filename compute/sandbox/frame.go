@@ -17,6 +17,7 @@ const (
 	kindJob      kind = 'J' // parent: an order in JSON
 	kindRequest  kind = 'Q' // parent: the request, right after the order
 	kindOutput   kind = 'O' // child: a piece of output
+	kindUsage    kind = 'U' // child: what the job used, right before its end
 	kindResponse kind = 'R' // child: the response, last frame of a job
 	kindFailure  kind = 'F' // child: the handler's error, last frame of a job
 	kindDying    kind = 'D' // child: why I end now, last frame of all
@@ -24,7 +25,7 @@ const (
 
 const (
 	headerSize = 5
-	maxSmall   = 64 << 10 // bytes of hello, order, failure and dying
+	maxSmall   = 64 << 10 // bytes of hello, order, usage, failure and dying
 	maxPiece   = 64 << 10 // bytes of one output frame
 )
 

@@ -1,3 +1,5 @@
+//go:build !portable
+
 package sandbox
 
 import (
@@ -23,7 +25,7 @@ type gauge struct {
 	base int64 // bytes held when idle and new
 	data int64 // bytes of private memory mapped then
 	cpu  time.Duration
-	peak int64
+	most int64 // held at once by the job
 }
 
 func newGauge(pid int, place *group) *gauge {
@@ -47,7 +49,7 @@ func (g *gauge) ready() {
 // begin starts the account of a job and puts its limits on the child.
 func (g *gauge) begin(l Limits) {
 	g.cpu, _ = g.used()
-	g.peak = 0
+	g.most = 0
 	_, _ = g.refs.WriteString("5") // resets VmHWM; older kernels keep the highest ever
 	g.limit(l)
 	g.place.limit(g.base + l.Memory)
@@ -71,7 +73,7 @@ func (g *gauge) limit(l Limits) {
 // check compares with the limits what the child uses.
 func (g *gauge) check(l Limits) ending {
 	held := g.held()
-	g.peak = max(g.peak, held)
+	g.most = max(g.most, held)
 	switch {
 	case held > l.Memory:
 		return ending{MemoryLimit, "it held more memory than allowed"}
@@ -83,8 +85,13 @@ func (g *gauge) check(l Limits) ending {
 	return ending{}
 }
 
+// told has no use for what the child says of itself.
+func (*gauge) told(usage) {}
+
+func (g *gauge) peak() int64 { return g.most }
+
 // look notes the peak while there is one to read.
-func (g *gauge) look() { g.peak = max(g.peak, g.status("VmHWM:")-g.base) }
+func (g *gauge) look() { g.most = max(g.most, g.status("VmHWM:")-g.base) }
 
 // held returns the bytes held beyond those of the idle child.
 func (g *gauge) held() int64 { return g.resident() - g.base }

@@ -51,9 +51,10 @@ type ending struct {
 
 // running is one job in a guest.
 type running struct {
-	job  Job
-	left int64 // bytes it may still say
-	done chan answer
+	job   Job
+	left  int64 // bytes it may still say
+	claim usage // what the child says that it used, believed where nobody else knows
+	done  chan answer
 }
 
 // answer is the last frame of a job.
@@ -101,17 +102,22 @@ func (g *guest) frame(r io.Reader) *ending {
 		return lastWords(r, n)
 	case job == nil:
 		return &ending{Crash, "the child spoke without being asked"}
-	case (k == kindFailure && n <= maxSmall) || k == kindOutput || k == kindResponse:
-	default:
+	case (k == kindFailure || k == kindUsage) && n <= maxSmall:
+	case k != kindOutput && k != kindResponse:
 		return &ending{Crash, "the child broke the protocol"}
-	}
-	if job.left -= n; job.left < 0 && k != kindFailure {
+	case n > job.left:
 		return &ending{OutputLimit, "more output than allowed"}
+	default:
+		job.left -= n
 	}
 	data, err := readBody(r, n)
 	switch {
 	case err != nil:
 		return said(err)
+	case k == kindUsage:
+		if err := json.Unmarshal(data, &job.claim); err != nil {
+			return said(err)
+		}
 	case k != kindOutput:
 		g.current.Store(nil)
 		job.done <- finish(k, data)

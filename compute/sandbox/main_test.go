@@ -18,13 +18,17 @@ func TestMain(m *testing.M) {
 	if Main(guests()) {
 		return
 	}
+	if os.Getenv(orphanEnv) != "" {
+		leaveOrphan()
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 
 // guests are the handlers of the children of these tests.
 func guests() map[string]Handler {
 	all := map[string]Handler{
-		"echo": func(_ context.Context, req []byte, _ func([]byte)) ([]byte, error) { return req, nil },
+		"echo": echo,
 		"fail": func(context.Context, []byte, func([]byte)) ([]byte, error) {
 			return nil, errors.New("no\x1b[2J such \xff thing")
 		},
@@ -61,10 +65,16 @@ func guests() map[string]Handler {
 			output([]byte("x"))
 			return forever()
 		},
+		"stream and spin": func(ctx context.Context, req []byte, output func([]byte)) ([]byte, error) {
+			output([]byte("x"))
+			return spin(ctx, req, output)
+		},
 	}
 	addSystemGuests(all)
 	return all
 }
+
+func echo(_ context.Context, req []byte, _ func([]byte)) ([]byte, error) { return req, nil }
 
 // forever waits longer than any test. An empty select would be a deadlock that
 // the runtime finds.
@@ -132,8 +142,9 @@ func serve(t testing.TB, cfg Config) *Pool {
 // run has a job done and wants no error.
 func run(t testing.TB, p *Pool, job Job) Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
+	setDefault(&job.Limits.Wall, 4*time.Minute) // the machine may be busy
 	res, err := p.Run(ctx, job)
 	if err != nil {
 		t.Fatalf("%s: %v", job.Handler, err)

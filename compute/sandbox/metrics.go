@@ -2,16 +2,16 @@ package sandbox
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// metrics has one series per reason of the closed set.
-type metrics struct {
+// counters has one series per reason of the closed set.
+type counters struct {
 	jobs     *prometheus.CounterVec
 	cpu      prometheus.Counter
 	started  prometheus.Counter
 	children prometheus.Gauge
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
-	m := &metrics{
+func newMetrics(reg prometheus.Registerer) (*counters, error) {
+	m := &counters{
 		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tenzro_sandbox_jobs_total", Help: "Jobs that ran in sandbox children, by how they ended."}, []string{"reason"}),
 		cpu: prometheus.NewCounter(prometheus.CounterOpts{
@@ -32,7 +32,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) ended(res Result) {
+func (m *counters) ended(res Result) {
 	reason := string(res.Reason)
 	if res.Reason == OK {
 		reason = "ok"

@@ -65,7 +65,7 @@ func (c Config) filled() (Config, error) {
 type Pool struct {
 	cfg     Config
 	log     zerolog.Logger
-	metrics *metrics
+	metrics *counters
 	slots   chan struct{} // one for each job that runs
 	births  chan chan<- birthResult
 	refill  chan struct{} // an idle child was taken

@@ -27,6 +27,9 @@ func (g *guest) run(ctx context.Context, job Job) (res Result, ok bool) {
 	if ok {
 		a, ok = g.supervise(ctx, r)
 	}
+	if ok {
+		g.gauge.told(r.claim)
+	}
 	if !ok {
 		a = g.remains()
 	}
@@ -130,5 +133,5 @@ func (g *guest) account() (cpu time.Duration, peak int64) {
 	if state := g.exit(); state != nil {
 		used = state.SystemTime() + state.UserTime()
 	}
-	return max(0, used-g.gauge.cpu), g.gauge.peak
+	return max(0, used-g.gauge.cpu), g.gauge.peak()
 }

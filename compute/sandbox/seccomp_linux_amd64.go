@@ -1,3 +1,5 @@
+//go:build !portable
+
 package sandbox
 
 import "golang.org/x/sys/unix"

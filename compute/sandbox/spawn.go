@@ -44,6 +44,8 @@ type ends struct {
 func openEnds() (e ends, err error) {
 	if e.request, e.in, err = os.Pipe(); err == nil {
 		if e.out, e.response, err = os.Pipe(); err == nil {
+			widen(e.in)
+			widen(e.out)
 			if e.errors, e.stderr, err = os.Pipe(); err == nil {
 				return e, nil
 			}

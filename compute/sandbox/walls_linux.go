@@ -1,3 +1,5 @@
+//go:build !portable
+
 package sandbox
 
 import (
@@ -90,7 +92,7 @@ func survey() []Protection {
 		{Name: "process", Active: true, Strong: true, Detail: "own process group, dies with its parent"},
 		files, surveySystemCalls(), w.surveyNetwork(), w.surveyPrivileges(),
 		{Name: "limits", Active: true, Strong: true, Detail: "rlimits on memory, CPU time, files and core dumps; memory is watched"},
-		{Name: "priority", Active: true, Detail: "nice 19, first to go when memory is short"},
+		{Name: "priority", Active: true, Detail: "runs when nothing else wants to (SCHED_IDLE, nice 19), first to go when memory is short"},
 	}
 }
 

@@ -38,15 +38,21 @@ type ExecutorConfig struct {
 	MemoryMB int64
 }
 
-// Executor runs tasks of this type in a Runner. It is safe for concurrent use.
+// Executor runs tasks of this type in a Runner, and plans them. It is safe for
+// concurrent use.
 type Executor struct {
+	Planner
+
 	cfg    ExecutorConfig
 	runner Runner
 	memory *semaphore.Weighted
 	log    zerolog.Logger
 }
 
-var _ compute.Executor = (*Executor)(nil)
+var (
+	_ compute.Executor = (*Executor)(nil)
+	_ compute.Planner  = (*Executor)(nil)
+)
 
 // NewExecutor returns an executor that runs guests with runner.
 func NewExecutor(cfg ExecutorConfig, runner Runner, log zerolog.Logger) *Executor {

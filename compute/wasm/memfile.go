@@ -118,7 +118,7 @@ func (h *fileHandle) Write(b []byte) (int, exsys.Errno) {
 // Pwrite implements exsys.File. It is all or nothing.
 func (h *fileHandle) Pwrite(b []byte, at int64) (int, exsys.Errno) {
 	switch {
-	case !h.writes:
+	case !h.writes || h.closed:
 		return 0, exsys.EBADF
 	case at < 0 || at > maxFSBytes:
 		return 0, exsys.EINVAL
@@ -135,7 +135,7 @@ func (h *fileHandle) Pwrite(b []byte, at int64) (int, exsys.Errno) {
 // Truncate implements exsys.File.
 func (h *fileHandle) Truncate(size int64) exsys.Errno {
 	switch {
-	case !h.writes:
+	case !h.writes || h.closed:
 		return exsys.EBADF
 	case size < 0:
 		return exsys.EINVAL

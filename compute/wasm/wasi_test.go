@@ -64,7 +64,7 @@ func TestWASI(t *testing.T) {
 		{name: "append", args: []string{"append"}, stdout: "two\n", files: "log=one\ntwo\n"},
 		{name: "clock", args: []string{"clock"}, stdout: "2022-01-01T00:00:00Z true\n"},
 		{name: "random", args: []string{"random"}, stdout: anything},
-		{name: "no network", args: []string{"dial"}, stdout: "listens inside the program only\n"},
+		{name: "no network", args: []string{"dial"}},
 		{name: "panic", args: []string{"panic"}, stderr: "panic: boom", exit: 2},
 		{name: "exit", args: []string{"exit"}, exit: 42},
 		{name: "escape", args: []string{"escape"}, stderr: "symlink /etc /link: ", exit: 1},
@@ -85,6 +85,9 @@ func TestWASI(t *testing.T) {
 			}
 			if text := shown(got.Files); text != c.files {
 				t.Errorf("files %q, want %q", text, c.files)
+			}
+			if raced && c.name != "files" { // one is enough to find races
+				return
 			}
 			again, err := interpreter.do(t, tsk)
 			if err != nil || shown(again.Files) != shown(got.Files) || string(again.Stdout) != string(got.Stdout) ||

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs testdata/script: each file is a session at a shell against a
 // node with scripted tasks behind the real API.
 //
-// spec 0.31 0.32 0.33 0.75 1.70 1.71 1.72 1.73
+// spec 0.31 0.32 0.33 0.75 1.70 1.71 1.72 1.73 4.4
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true,

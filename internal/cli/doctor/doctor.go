@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tenzro/tenzro/api"
+	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/internal/cli/client"
 	"github.com/tenzro/tenzro/node"
@@ -50,6 +51,7 @@ type System interface {
 	Now() time.Time
 	FreeBytes(path string) (uint64, error)
 	DescriptorLimit() (uint64, error)
+	Walls() []sandbox.Protection
 }
 
 // Machine is the System of the machine we run on.
@@ -77,6 +79,9 @@ func (Machine) DescriptorLimit() (uint64, error) {
 	return limit.Cur, err
 }
 
+// Walls returns what keeps the work of strangers from this machine.
+func (Machine) Walls() []sandbox.Protection { return sandbox.Active() }
+
 // checkLimit is how long one question to somebody else may take.
 const checkLimit = 3 * time.Second
 
@@ -87,7 +92,7 @@ func Examine(ctx context.Context, in Input) []Line {
 	for _, check := range []func() []Line{
 		in.config, in.home, in.key,
 		func() []Line { return in.ports(ctx, found) },
-		in.diskSpace, in.descriptors,
+		in.diskSpace, in.descriptors, in.walls,
 		func() []Line { return in.bootstrap(ctx) },
 		func() []Line { return in.running(found) },
 		func() []Line { return in.reachability(found) },

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tenzro/tenzro/api"
+	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/internal/cli/client"
 	"github.com/tenzro/tenzro/keys"
@@ -25,11 +26,13 @@ type machine struct {
 	skew        time.Duration
 	free, files uint64
 	err         error
+	walls       []sandbox.Protection
 }
 
 func (m machine) Now() time.Time                   { return time.Now().Add(m.skew) }
 func (m machine) FreeBytes(string) (uint64, error) { return m.free, m.err }
 func (m machine) DescriptorLimit() (uint64, error) { return m.files, m.err }
+func (m machine) Walls() []sandbox.Protection      { return m.walls }
 
 const peerID = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"
 
@@ -117,7 +120,7 @@ func TestHealthy(t *testing.T) {
 			t.Errorf("%+v", l)
 		}
 	}
-	if Failed(lines) != 0 || len(lines) != 12 {
+	if Failed(lines) != 0 || len(lines) != 13 {
 		t.Errorf("%d lines, %d failed", len(lines), Failed(lines))
 	}
 }
@@ -173,6 +176,12 @@ func TestFaults(t *testing.T) {
 		"disk full":             {func(p *patient) { p.in.System = machine{free: 1 << 20, files: 65536} }, "disk", Fail, "1 MiB free", "free some space"},
 		"disk nearly full":      {func(p *patient) { p.in.System = machine{free: 500 << 20, files: 65536} }, "disk", Warn, "500 MiB free", "free some space"},
 		"machine does not tell": {func(p *patient) { p.in.System = machine{err: errors.New("no")} }, "disk", Warn, "not known", "df"},
+		"no wall around files": {func(p *patient) {
+			p.in.System = machine{free: 10 << 30, files: 65536, walls: []sandbox.Protection{{Name: "process", Active: true, Strong: true}, {Name: "files", Strong: true, Detail: "no landlock"}}}
+		}, "sandbox", Warn, "kept in by: process; not here: files (no landlock)", "docs/sandbox.md"},
+		"no groups": {func(p *patient) {
+			p.in.System = machine{free: 10 << 30, files: 65536, walls: []sandbox.Protection{{Name: "control groups", Detail: "not delegated"}}}
+		}, "sandbox", OK, "control groups (not delegated)", ""},
 		"stopped node":          {func(p *patient) { p.in.Client = p.stopped() }, "node", Fail, "process 4711 but does not answer", "tenzro run"},
 		"no node":               {func(p *patient) { p.in.Client = nil }, "node", Warn, "no node runs from", "tenzro run"},
 		"node not ready":        {func(p *patient) { p.ready = http.StatusServiceUnavailable }, "node", Warn, "1 of 3 peers", "wait"},
@@ -244,5 +253,8 @@ func TestMachine(t *testing.T) {
 	files, err := Machine{}.DescriptorLimit()
 	if err != nil || files < 64 {
 		t.Errorf("files %d, error %v", files, err)
+	}
+	if len(Machine{}.Walls()) == 0 {
+		t.Error("nothing is known of the walls")
 	}
 }

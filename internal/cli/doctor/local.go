@@ -13,6 +13,7 @@ import (
 
 	"github.com/multiformats/go-multiaddr"
 
+	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/keys"
 )
@@ -117,6 +118,31 @@ func (in Input) descriptors() []Line {
 		return one(check, Warn, fix, "a process may open %d files; a node that others dial should have %d", limit, descriptorsServe)
 	}
 	return okay(check, "a process may open %d files", limit)
+}
+
+// walls tells what stands between the work of strangers and this machine.
+func (in Input) walls() []Line {
+	const check = "sandbox"
+	var stand, lack []string
+	var weak *sandbox.Protection
+	for _, p := range in.System.Walls() {
+		if p.Active {
+			stand = append(stand, p.Name)
+			continue
+		}
+		lack = append(lack, p.Name+" ("+p.Detail+")")
+		if p.Strong && weak == nil {
+			weak = &p
+		}
+	}
+	detail := "guests are kept in by: " + strings.Join(stand, ", ")
+	if len(lack) > 0 {
+		detail += "; not here: " + strings.Join(lack, ", ")
+	}
+	if weak == nil {
+		return okay(check, "%s", detail)
+	}
+	return one(check, Warn, "take work of people you trust only, or run on a Linux kernel with landlock and seccomp; see docs/sandbox.md", "%s", detail)
 }
 
 // port is one address the node is going to bind.

@@ -4,14 +4,14 @@
 package main
 
 import (
-	"crypto/rand"
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
+	"math/rand/v2"
 	"os"
 	"sort"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -128,20 +128,15 @@ func clock([]string) error {
 }
 
 func random([]string) error {
-	b := make([]byte, 16)
-	_, err := rand.Read(b)
-	fmt.Printf("%x\n", b)
-	return err
+	fmt.Println(rand.Uint64()) // seeded by the host's randomness
+	return nil
 }
 
+// dial tries to have a network.
 func dial([]string) error {
-	if _, err := net.Dial("tcp", "127.0.0.1:80"); err == nil {
+	if _, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0); err == nil {
 		return fmt.Errorf("there is a network")
 	}
-	if _, err := net.Listen("tcp", "127.0.0.1:80"); err != nil {
-		return nil
-	}
-	fmt.Println("listens inside the program only")
 	return nil
 }
 
