@@ -48,6 +48,7 @@ type links struct {
 	helpers  map[core.RegionID]core.NodeID // linked below our own region
 	bosses   map[core.NodeID]boss          // nodes we work for
 	helping  map[core.NodeID]bool          // coordinators of other regions that ours works for
+	named    []core.NodeID                 // coordinators that one we work for named and that were not tried yet
 	held     map[holder]*dispatch.Holdings // what is held of each region that is worked for; at most maxRegionLinks
 }
 

@@ -80,6 +80,9 @@ func (l *links) seekCoordinators(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
+	if have += l.linkNamed(ctx, maxCoordinators-have); have >= maxCoordinators {
+		return
+	}
 	asked := l.n.host.DHTReachable()
 	region := l.n.cfg.Region
 	if near := l.nearest(); have > 0 && near != "" { // it may have got more

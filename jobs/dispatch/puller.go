@@ -59,6 +59,10 @@ type Window struct {
 // whose mu guards the fields below it.
 type Puller struct {
 	*Holdings
+	// Keepers hears who keeps the region of the link now, in messages of that region
+	// only; it may be nil, must not block and is set before Serve.
+	Keepers func(*wire.Coordinators)
+
 	link Link
 	log  zerolog.Logger
 
@@ -110,8 +114,19 @@ func (p *Puller) receive(ctx, on context.Context, b wire.Body) {
 		p.judged(m)
 	case *wire.JobReward:
 		p.rewarded(m)
+	case *wire.Coordinators:
+		p.keptBy(m)
 	default:
 		p.metrics.dropped("unexpected")
+	}
+}
+
+func (p *Puller) keptBy(m *wire.Coordinators) {
+	switch {
+	case p.region != "" && m.Region != p.region:
+		p.metrics.dropped("foreign")
+	case p.Keepers != nil:
+		p.Keepers(m)
 	}
 }
 
