@@ -19,6 +19,7 @@ type Config struct {
 	HTTP    HTTPConfig
 	Compute ComputeConfig
 	Jobs    JobsConfig
+	Trace   TraceConfig
 	// Version is the build's version, shown in status and health.
 	Version string
 }
@@ -62,6 +63,11 @@ type ComputeConfig struct {
 	MaxMemoryMB int64 // 0 = what the machine has
 	Slots       int   // subtasks at once; 0 = number of cores
 	Price       int64 // asked for a million operations, in base units
+}
+
+// TraceConfig says where spans go besides the node's own memory.
+type TraceConfig struct {
+	Endpoint string // URL of an OTLP/HTTP collector; empty: nowhere
 }
 
 // JobsConfig are the times of the job protocol; zero values take the defaults

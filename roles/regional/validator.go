@@ -180,6 +180,7 @@ func (v *Validator) end(ctx context.Context, result core.TaskResult) (core.TaskR
 	if err != nil {
 		return core.TaskResult{}, err
 	}
+	v.traceEnd(job)
 	took := job.Updated.Sub(job.Created)
 	v.metrics.finished(result, took)
 	name := event.TaskAggregated
