@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/tenzro/tenzro/core"
-	"github.com/tenzro/tenzro/wire"
 )
 
 const (
@@ -202,11 +201,12 @@ func (l *links) help(id core.NodeID) {
 			defer l.mu.Unlock()
 			delete(l.helping, id)
 		}()
-		ctx, stop := context.WithTimeout(ctx, helpFor)
-		defer stop()
-		if link, hello, err := l.dial(ctx, id, l.n.ads.current()); err == nil {
-			_ = l.holdings(hello.Region, l.n.validator, l.regionWindow(wire.ClassSubtask)).Puller(link).Serve(ctx)
+		link, hello, err := l.dial(ctx, id, l.n.ads.current())
+		if err != nil {
+			return
 		}
+		defer time.AfterFunc(helpFor, func() { _ = link.Close() }).Stop() // what runs is claimed again
+		l.pullHelp(link, hello.Region)
 	})
 }
 

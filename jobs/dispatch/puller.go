@@ -22,6 +22,8 @@ type Ticket struct {
 	// ctx ends when the lease is revoked, soon after the offer's deadline or, unless
 	// Survives, with the link (in a region with epochs: when no coordinator has
 	// adopted the work within the lease's TTL of that); context.Cause tells which.
+	// nil says that another node of the same group goes on with the work: nothing is
+	// sent, as if this one had died.
 	Run func(ctx context.Context, data []byte, progress func(float64)) *wire.JobResult
 	// Prepare is called with the checked data before the offer is accepted; its
 	// refusal is the answer instead. It may block, on a disk for example: it has a
