@@ -46,27 +46,33 @@ func (l *links) serveHelp(link dispatch.Link, theirs, mine *wire.Hello) {
 		_ = link.Close()
 		return
 	}
-	ctx, stop := context.WithCancel(l.ctx)
-	defer stop()
-	if l.n.roleSet().Is(core.Regional) {
-		l.serve(func(context.Context) { l.summarize(ctx, link) })
-		defer l.n.ads.follow(link)() // a region is known by its ad, which expires
-	}
 	l.pullHelp(link, theirs.Region)
 }
 
 // pullHelp runs subtasks of another region that come over a link. What is held when
 // that ends is claimed at whoever leads the region.
 func (l *links) pullHelp(link dispatch.Link, region core.RegionID) {
+	held := l.holdings(region, l.n.validator, l.regionWindow(wire.ClassSubtask))
+	l.servePull(link, held)
+	l.reclaim(region, held)
+}
+
+// servePull serves a link to another region until it ends: its leader hears how this
+// one does, without which it offers nothing.
+func (l *links) servePull(link dispatch.Link, held *dispatch.Holdings) {
 	l.mu.Lock()
 	l.helpings[link] = struct{}{}
 	l.mu.Unlock()
-	held := l.holdings(region, l.n.validator, l.regionWindow(wire.ClassSubtask))
+	ctx, stop := context.WithCancel(l.ctx)
+	defer stop()
+	if l.n.roleSet().Is(core.Regional) {
+		l.serve(func(context.Context) { l.summarize(ctx, link) })
+		defer l.n.ads.follow(link)() // a region is known by its ad, which expires
+	}
 	_ = held.Puller(link).Serve(l.ctx) // not with the link: what runs goes on
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	delete(l.helpings, link)
-	l.mu.Unlock()
-	l.reclaim(region, held)
 }
 
 // restore implements regional.Deps.Restore.
@@ -118,18 +124,10 @@ func (l *links) claimAt(ctx context.Context, region core.RegionID, held *dispatc
 		l.n.log.Debug().Err(err).Str("region", string(region)).Msg("nobody to claim at")
 		return
 	}
-	l.mu.Lock()
-	l.helpings[link] = struct{}{}
-	l.mu.Unlock()
-	defer func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.helpings, link)
-	}()
 	over := make(chan struct{})
 	l.serve(func(context.Context) { closeIdle(link, held, over) })
 	defer close(over)
-	_ = held.Puller(link).Serve(ctx)
+	l.servePull(link, held)
 }
 
 // closeIdle ends a link once nothing is held for it, until over is closed.
