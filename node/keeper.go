@@ -284,7 +284,7 @@ func (k *keeper) List(f journal.Filter) []jobs.Job { return k.now().List(f) }
 func (k *keeper) Open() []journal.OpenJob { return k.now().Open() }
 
 // Take implements journal.Helping.
-func (k *keeper) Take(t journal.Taken) error { return k.now().Take(t) }
+func (k *keeper) Take(ctx context.Context, t journal.Taken) error { return k.now().Take(ctx, t) }
 
 // Release implements journal.Helping.
 func (k *keeper) Release(id jobs.Key, lease wire.LeaseID) { k.now().Release(id, lease) }

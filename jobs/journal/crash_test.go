@@ -69,8 +69,8 @@ func work(g *journal.Group, from int, out io.Writer) {
 					return
 				}
 				say("open", n)
-				if n%30 == 0 { // recorded before the job that follows it in the log, which is acknowledged
-					if g.Take(takenOf(n, time.Now().Add(time.Hour))) != nil || g.Commit(context.Background(), journaltest.NewJob(n+1<<30)) != nil {
+				if n%30 == 0 {
+					if g.Take(context.Background(), takenOf(n, time.Now().Add(time.Hour))) != nil {
 						return
 					}
 					say("taken", n+1<<31)

@@ -270,19 +270,17 @@ func (b *batch) ended(e rawEntry, data []byte) error {
 	return nil
 }
 
-// taken and released concern memory alone. Nobody waits for their answer, so that
-// too many is said to nobody: the record is missing, on all members alike.
+// taken and released concern memory alone.
 func (b *batch) taken(e rawEntry) error {
 	t, err := e.taken()
 	if err != nil {
 		return err
 	}
-	b.do = append(b.do, func() {
-		if err := b.m.taken.take(t); err != nil {
-			b.m.log.Debug().Err(err).Str("task_id", string(t.Offer.TaskID)).Msg("not recorded for another region")
-		}
-	})
-	return nil
+	// Applied at once and not with the batch: whether there is room depends on those
+	// before it, and the answer is told.
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	return b.m.taken.take(t)
 }
 
 func (b *batch) released(e rawEntry) error {
@@ -290,7 +288,9 @@ func (b *batch) released(e rawEntry) error {
 	if err != nil {
 		return err
 	}
-	b.do = append(b.do, func() { b.m.taken.release(jobs.Key{Task: h.ID, Index: h.Index}, h.Lease) })
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	b.m.taken.release(jobs.Key{Task: h.ID, Index: h.Index}, h.Lease)
 	return nil
 }
 

@@ -37,13 +37,14 @@ type Taken struct {
 func (t Taken) Key() jobs.Key { return jobs.Key{Task: t.Offer.TaskID, Index: t.Offer.Index} }
 
 // Helping is what a region remembers of the subtasks it runs for others.
-// Implementations are safe for concurrent use. Nothing waits: a record that is lost
-// costs a repetition.
+// Implementations are safe for concurrent use.
 type Helping interface {
-	// Take records a subtask, in place of an older record of it. Too many are
-	// core.Exhausted. What is taken twice under one lease is recorded once.
-	Take(t Taken) error
-	// Release forgets one that is not run for that lease any more.
+	// Take records a subtask, in place of an older record of it; when it returns nil,
+	// whoever leads next knows. Too many are core.Exhausted. What is taken twice under
+	// one lease is recorded once.
+	Take(ctx context.Context, t Taken) error
+	// Release forgets one that is not run for that lease any more. It does not wait: a
+	// release that is lost leaves a record whose home wants nothing of it.
 	Release(k jobs.Key, lease wire.LeaseID)
 	// Taken returns those that are recorded and not past their deadline, the oldest
 	// first.
@@ -163,46 +164,35 @@ func (t *takenTable) list(now time.Time) []Taken {
 	return out
 }
 
-// Take implements Helping. On a node that does not lead it is core.Unavailable.
-func (g *Group) Take(t Taken) error {
+// Take implements Helping. Errors are those of Commit.
+func (g *Group) Take(ctx context.Context, t Taken) error {
 	data, err := encodeTaken(t)
 	if err != nil {
 		return err
 	}
-	return g.note(data, t.Key())
+	if err := g.space.check(&g.cfg); err != nil {
+		return err
+	}
+	return g.propose(ctx, data)
 }
 
 // Release implements Helping.
 func (g *Group) Release(k jobs.Key, lease wire.LeaseID) {
-	data, err := appendEntry(nil, entryReleased, releasedHead{ID: k.Task, Index: k.Index, Lease: lease}, nil)
-	if err == nil {
-		err = g.note(data, k)
-	}
-	if err != nil {
+	if err := g.proposeRelease(k, lease); err != nil {
 		g.log.Debug().Err(err).Str("task_id", string(k.Task)).Int("subtask", k.Index).Msg("a release is not recorded; it expires")
 	}
 }
 
-// note proposes an entry about a subtask of another region and waits for nothing.
-func (g *Group) note(data []byte, k jobs.Key) error {
+func (g *Group) proposeRelease(k jobs.Key, lease wire.LeaseID) error {
+	data, err := appendEntry(nil, entryReleased, releasedHead{ID: k.Task, Index: k.Index, Lease: lease}, nil)
+	if err != nil {
+		return err
+	}
 	run, lead, err := g.leading()
 	if err != nil {
 		return err
 	}
-	size := int64(len(data) + partOverhead)
-	if !g.keeping.TryAcquire(size) {
-		return core.Errorf(core.Exhausted, "journal", "too much is on its way into the log")
-	}
-	err = run.gate.put(&proposal{term: lead, data: data, done: func(err error) {
-		g.keeping.Release(size)
-		if err != nil {
-			g.log.Debug().Err(err).Str("task_id", string(k.Task)).Int("subtask", k.Index).Msg("not recorded for another region")
-		}
-	}})
-	if err != nil {
-		g.keeping.Release(size)
-	}
-	return g.explain(err)
+	return run.gate.put(&proposal{term: lead, data: data, done: func(error) {}})
 }
 
 // Taken implements Helping.
@@ -232,7 +222,7 @@ func (g *Group) releaseVoid(ctx context.Context) {
 }
 
 // Take implements Helping.
-func (m *Memory) Take(t Taken) error {
+func (m *Memory) Take(_ context.Context, t Taken) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.taken.take(t)

@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func TestTakenSurvives(t *testing.T) {
 	old := leaderOf(t, groups...)
 	rest := others(groups, old)
 	for i := range 4 {
-		if err := old.Take(takenOf(i, time.Now().Add(time.Hour))); err != nil {
+		if err := old.Take(context.Background(), takenOf(i, time.Now().Add(time.Hour))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -62,7 +63,7 @@ func TestTakenAfterRestart(t *testing.T) {
 	cfg := alone(t)
 	g := serve(t, cfg)
 	for i, life := range []time.Duration{time.Hour, -time.Second, time.Hour} {
-		if err := g.Take(takenOf(i, time.Now().Add(life))); err != nil {
+		if err := g.Take(context.Background(), takenOf(i, time.Now().Add(life))); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -38,7 +38,7 @@ func (v *Validator) relay(t *term, o *wire.JobOffer) func(context.Context, []byt
 		}
 		r := newRelay(v, o)
 		u.Trace = cmp.Or(r.traced.Context().String(), o.Trace)
-		r.record(data)
+		r.record(ctx, data)
 		if err := v.deps.Dispatcher.Submit(u, r); err != nil {
 			return r.over(failed(&core.Failure{Reason: core.ReasonInternal, Message: err.Error()}))
 		}
@@ -74,14 +74,14 @@ func (r *relay) wait(ctx context.Context, t *term) *wire.JobResult {
 	return failed(&core.Failure{Reason: core.ReasonAttemptsExhausted, Message: "another coordinator leads the region now"})
 }
 
-// record notes that the subtask is run here. What cannot be recorded is run all
+// record notes that the subtask is run here, before a worker has it. What cannot be recorded is run all
 // the same: its loss would cost a repetition.
-func (r *relay) record(data []byte) {
+func (r *relay) record(ctx context.Context, data []byte) {
 	home, known := r.offer.TaskID.Home()
 	if r.v.deps.Helping == nil || !known || r.offer.Epoch == 0 {
 		return
 	}
-	err := r.v.deps.Helping.Take(journal.Taken{Home: home, Offer: *r.offer, Data: data, At: time.Now()})
+	err := r.v.deps.Helping.Take(ctx, journal.Taken{Home: home, Offer: *r.offer, Data: data, At: time.Now()})
 	if r.recorded = err == nil; err != nil {
 		r.v.log.Debug().Err(err).Str("task_id", string(r.offer.TaskID)).Msg("a subtask of another region is not recorded; a successor would not know of it")
 	}
