@@ -72,6 +72,9 @@ func (b *Board) Claim(from core.NodeID, c Claim, now time.Time) (Claimed, *Unit)
 	case it.InputHash == c.InputHash && b.holds(from, c.Lease, it):
 		b.Renewed(from, c.Lease, c.Progress, now)
 		return ClaimKnown, &it.Unit
+	case b.inherits(ch, it, c, now):
+		b.inherit(ch, it, c, now)
+		return ClaimAdopted, &it.Unit
 	case !b.claimable(ch, it, c, now):
 		return ClaimRefused, nil
 	}
@@ -85,6 +88,30 @@ func (b *Board) claimable(ch *child, it *item, c Claim, now time.Time) bool {
 	return it.state == Queued && it.Class == wire.ClassSubtask && it.InputHash == c.InputHash &&
 		c.Lease > 0 && c.Lease <= b.next && b.leases[c.Lease] == nil && len(ch.leases) < wire.MaxCredits &&
 		mayEver(ch, it) && b.match.Match(ch.ID, &it.Unit, now).Capable
+}
+
+// inherits reports whether a child of the same group as a lease's holder names that
+// lease, which it knows from the group's record: the holder does not lead any more,
+// whether its link has broken already or not.
+func (b *Board) inherits(ch *child, it *item, c Claim, now time.Time) bool {
+	if b.leases[c.Lease] != it || it.Class != wire.ClassSubtask || it.InputHash != c.InputHash || !ch.Group || len(ch.leases) >= wire.MaxCredits {
+		return false
+	}
+	h := it.leased(c.Lease)
+	old := b.children[h.child]
+	return old != nil && old != ch && old.Group && old.Region == ch.Region && (h.state == Offered || h.state == Leased) &&
+		mayEver(ch, it) && b.match.Match(ch.ID, &it.Unit, now).Capable
+}
+
+// inherit moves a lease to another child of its holder's group.
+func (b *Board) inherit(ch *child, it *item, c Claim, now time.Time) {
+	h := it.leased(c.Lease)
+	b.effects = append(b.effects, Effect{Lost: &Loss{Unit: &it.Unit, Child: h.child, Attempt: h.number, Reason: LinkLost,
+		Why: "node " + ch.ID.Short() + " of its region goes on with it"}})
+	b.children[h.child].release(it, h.lease)
+	h.child, h.state, h.until, h.progress = ch.ID, Leased, now.Add(b.limits.LeaseTTL), c.Progress
+	ch.hold(it, h.lease)
+	b.schedule(it, now)
 }
 
 func (b *Board) adopt(ch *child, it *item, c Claim, now time.Time) {
@@ -117,13 +144,18 @@ func (b *Board) spend(c *child, class int) {
 }
 
 // awaitReturn keeps a unit, whose holder has just left, from others for as long
-// as claims are waited for: the holder may link again and go on.
-func (b *Board) awaitReturn(it *item, lease wire.LeaseID, now time.Time) {
+// as claims are waited for: the holder, or who takes its place, may link again and
+// go on.
+func (b *Board) awaitReturn(c *child, it *item, lease wire.LeaseID, now time.Time) {
 	if b.epoch == 0 || b.items[it.Key] != it || it.state != Queued || it.Class != wire.ClassSubtask {
 		return
 	}
 	it.left = lease
-	if until := now.Add(b.limits.AdoptWindow); it.ready.Before(until) {
+	window := b.limits.AdoptWindow
+	if c.Group {
+		window = b.limits.GroupWindow
+	}
+	if until := now.Add(window); it.ready.Before(until) {
 		b.dequeue(it)
 		it.ready = until
 		b.enqueue(it, now)

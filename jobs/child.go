@@ -16,6 +16,9 @@ type ChildInfo struct {
 	Region   core.RegionID
 	CPU      int   // percent that may be reserved here at once; 0 = unlimited (a region)
 	MemoryMB int64 // MiB that may be reserved here at once; 0 = unlimited
+	// Group is set for one of several nodes that keep a record of what they hold: when
+	// it leaves, another of them may claim that, after an election.
+	Group bool
 }
 
 // child is a node that pulls work. Its credits are what it still wants; cpu and
@@ -64,7 +67,7 @@ func (b *Board) Leave(id core.NodeID, now time.Time) {
 	for _, lease := range slices.Sorted(maps.Keys(c.leases)) {
 		it, h := b.held(id, lease)
 		b.drop(it, h, LinkLost, "node "+id.Short()+" left", now)
-		b.awaitReturn(it, lease, now)
+		b.awaitReturn(c, it, lease, now)
 		b.place(it, now)
 	}
 	if b.queued > 0 { // others may now have what it should have had

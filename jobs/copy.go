@@ -113,14 +113,19 @@ func (b *Board) held(from core.NodeID, lease wire.LeaseID) (*item, *hold) {
 	if it == nil {
 		return nil, nil
 	}
-	h := &it.hold
-	if it.copy != nil && it.copy.lease == lease {
-		h = it.copy
-	}
+	h := it.leased(lease)
 	if h.child != from {
 		return nil, nil
 	}
 	return it, h
+}
+
+// leased returns the hold of one of the unit's leases.
+func (it *item) leased(lease wire.LeaseID) *hold {
+	if it.copy != nil && it.copy.lease == lease {
+		return it.copy
+	}
+	return &it.hold
 }
 
 // running reports whether somebody holds the unit.

@@ -115,7 +115,7 @@ func (s *script) run(t *testing.T, words []string) (out []string) {
 			SpeculateSamples: number(t, opt["samples"]), SpeculateShare: float64(number(t, opt["percent"])) / 100}, s.world, 1)
 	case "join":
 		s.world[child()] = ability{types: opt["types"], score: float64(number(t, opt["score"]))}
-		b.Join(ChildInfo{ID: child(), Region: core.RegionID(opt["region"]), CPU: number(t, opt["cpu"]), MemoryMB: int64(number(t, opt["mem"]))})
+		b.Join(ChildInfo{ID: child(), Region: core.RegionID(opt["region"]), CPU: number(t, opt["cpu"]), MemoryMB: int64(number(t, opt["mem"])), Group: opt["group"] != ""})
 	case "grant":
 		b.Grant(child(), classOf(opt), number(t, arg(1)), now)
 	case "add":

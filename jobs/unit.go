@@ -62,6 +62,10 @@ type Limits struct {
 	// return. Too small runs work twice that still runs, too large leaves lost work
 	// lying. Default 400 ms.
 	AdoptWindow time.Duration
+	// GroupWindow is AdoptWindow for the units of a child that was one of a group
+	// (ChildInfo.Group): its successor has to be elected, and to find the way here.
+	// Default 5 s.
+	GroupWindow time.Duration
 	// Attempts is how often a subtask is tried before it ends with
 	// attempts_exhausted; a whole job is tried until its deadline. Default 4.
 	Attempts int
@@ -97,6 +101,7 @@ func (l Limits) WithDefaults() Limits {
 		l.SpeculateSamples = 20
 	}
 	set(&l.AdoptWindow, 400*time.Millisecond)
+	set(&l.GroupWindow, 5*time.Second)
 	if l.Attempts == 0 {
 		l.Attempts = 4
 	}

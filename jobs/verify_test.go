@@ -110,10 +110,10 @@ func TestShards(t *testing.T) {
 // TestLimitsDefaults pins the figures that the protocol's description promises.
 func TestLimitsDefaults(t *testing.T) {
 	if got := (Limits{}).WithDefaults(); got != (Limits{OfferTTL: time.Second, JobOfferTTL: 10 * time.Second, LeaseTTL: 15 * time.Second,
-		AdoptWindow: 400 * time.Millisecond, Attempts: 4, MaxUnits: 100_000, SpeculateShare: 0.1, SpeculateFloor: time.Second, SpeculateSamples: 20}) {
+		AdoptWindow: 400 * time.Millisecond, GroupWindow: 5 * time.Second, Attempts: 4, MaxUnits: 100_000, SpeculateShare: 0.1, SpeculateFloor: time.Second, SpeculateSamples: 20}) {
 		t.Errorf("defaults are %+v", got)
 	}
-	set := Limits{OfferTTL: 1, JobOfferTTL: 5, LeaseTTL: 2, AdoptWindow: 6, Attempts: 3, MaxUnits: 4, SpeculateShare: -1, SpeculateFloor: 7, SpeculateSamples: 8}
+	set := Limits{OfferTTL: 1, JobOfferTTL: 5, LeaseTTL: 2, AdoptWindow: 6, GroupWindow: 9, Attempts: 3, MaxUnits: 4, SpeculateShare: -1, SpeculateFloor: 7, SpeculateSamples: 8}
 	if got := set.WithDefaults(); got != set {
 		t.Errorf("what was set became %+v", got)
 	}

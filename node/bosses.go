@@ -58,7 +58,11 @@ func (l *links) serveBoss(ctx context.Context, id core.NodeID, as boss) *wire.He
 	l.serve(func(serving context.Context) {
 		stop := l.n.ads.follow(link)
 		l.n.ads.publisher.Refresh() // the ad may say another region now
-		_ = as.held.Puller(link).Serve(serving)
+		p := as.held.Puller(link)
+		if as.coordinator {
+			p.Keepers = l.keptBy
+		}
+		_ = p.Serve(serving)
 		stop()
 		l.mu.Lock()
 		delete(l.bosses, id)

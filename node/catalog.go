@@ -60,6 +60,7 @@ func (n *Node) startRegional(tree *service.Tree) error {
 	tree.Add("beacon", beacon)
 	tree.Add("aggregations", formed)
 	tree.Add("announcer", service.Func("announcer", n.announcer.serve))
+	tree.Add("keepers", service.Func("keepers", n.links.tellKeepers))
 	return nil
 }
 

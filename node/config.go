@@ -20,6 +20,7 @@ type Config struct {
 	HTTP    HTTPConfig
 	Compute ComputeConfig
 	Jobs    JobsConfig
+	Trace   TraceConfig
 	// Version is the build's version, shown in status and health.
 	Version string
 }
@@ -70,6 +71,11 @@ type ComputeConfig struct {
 	MaxCelsius     int   // takes no work when hotter; 0 = whatever its heat
 	Warm           int   // sandbox children kept ready on a node that computes; 0 = none
 	CacheMB        int64 // MiB of compiled programs kept on disk; 0 = the default of package compute/wasm
+}
+
+// TraceConfig says where spans go besides the node's own memory.
+type TraceConfig struct {
+	Endpoint string // URL of an OTLP/HTTP collector; empty: nowhere
 }
 
 // JobsConfig are the times of the job protocol; zero values take the defaults

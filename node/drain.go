@@ -105,7 +105,7 @@ func (h heedful) Take(from core.NodeID, o *wire.JobOffer) (*dispatch.Ticket, *wi
 	}
 	ticket.Run = func(ctx context.Context, data []byte, progress func(float64)) *wire.JobResult {
 		result := run(ctx, data, progress)
-		if ctx.Err() != nil { // nobody waits for it
+		if result == nil || ctx.Err() != nil { // nobody waits for it
 			h.unheard.heard(k)
 		} else {
 			h.unheard.sent(k)

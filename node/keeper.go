@@ -49,6 +49,7 @@ type keeper struct {
 // book is a journal that is kept and led.
 type book interface {
 	journal.Journal
+	journal.Helping
 	Serve(ctx context.Context) error
 	Close() error
 	Lead(ctx context.Context, fn func(ctx context.Context, epoch uint64))
@@ -59,6 +60,7 @@ var (
 	_ book             = (*journal.Group)(nil)
 	_ book             = (*inMemory)(nil)
 	_ journal.Journal  = (*keeper)(nil)
+	_ journal.Helping  = (*keeper)(nil)
 	_ api.Coordinators = (*keeper)(nil)
 )
 
@@ -282,6 +284,15 @@ func (k *keeper) List(f journal.Filter) []jobs.Job { return k.now().List(f) }
 
 // Open implements journal.Journal.
 func (k *keeper) Open() []journal.OpenJob { return k.now().Open() }
+
+// Take implements journal.Helping.
+func (k *keeper) Take(ctx context.Context, t journal.Taken) error { return k.now().Take(ctx, t) }
+
+// Release implements journal.Helping.
+func (k *keeper) Release(id jobs.Key, lease wire.LeaseID) { k.now().Release(id, lease) }
+
+// Taken implements journal.Helping.
+func (k *keeper) Taken(now time.Time) []journal.Taken { return k.now().Taken(now) }
 
 // inMemory is a book that is forgotten with the process.
 type inMemory struct {

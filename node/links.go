@@ -48,13 +48,17 @@ type links struct {
 	helpers  map[core.RegionID]core.NodeID // linked below our own region
 	bosses   map[core.NodeID]boss          // nodes we work for
 	helping  map[core.NodeID]bool          // coordinators of other regions that ours works for
+	helpings map[dispatch.Link]struct{}    // on which it does
+	claiming map[core.RegionID]bool        // other regions whose leader is looked for, to claim what is held of them
+	named    []core.NodeID                 // coordinators that one we work for named and that were not tried yet
 	held     map[holder]*dispatch.Holdings // what is held of each region that is worked for; at most maxRegionLinks
 }
 
 var _ global.Routes = (*links)(nil)
 
 func newLinks(n *Node) *links {
-	l := &links{n: n, lost: make(chan struct{}, 1), unheard: unheard{until: map[jobs.Key]time.Time{}}, gateways: map[dispatch.Link]struct{}{}, regions: map[core.RegionID]core.NodeID{}, helpers: map[core.RegionID]core.NodeID{}, bosses: map[core.NodeID]boss{}, helping: map[core.NodeID]bool{}, held: map[holder]*dispatch.Holdings{}}
+	l := &links{n: n, lost: make(chan struct{}, 1), unheard: unheard{until: map[jobs.Key]time.Time{}}, gateways: map[dispatch.Link]struct{}{}, regions: map[core.RegionID]core.NodeID{}, helpers: map[core.RegionID]core.NodeID{}, bosses: map[core.NodeID]boss{}, helping: map[core.NodeID]bool{}, helpings: map[dispatch.Link]struct{}{},
+		claiming: map[core.RegionID]bool{}, held: map[holder]*dispatch.Holdings{}}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	return l
 }
@@ -152,7 +156,7 @@ func (l *links) regionWindow(classes ...wire.Class) dispatch.Window {
 // such bounds: it keeps its own books.
 func (l *links) workerInfo(ad *wire.Ad) jobs.ChildInfo {
 	if other := isOtherRegion(ad, l.n.ownRegion()); other {
-		return jobs.ChildInfo{ID: ad.NodeID, Region: ad.Region}
+		return jobs.ChildInfo{ID: ad.NodeID, Region: ad.Region, Group: true}
 	}
 	return jobs.ChildInfo{ID: ad.NodeID, Region: l.n.ownRegion(), CPU: max(1, ad.Resources.FreeCPU), MemoryMB: max(1, ad.Resources.FreeMemoryMB)}
 }
@@ -169,6 +173,10 @@ func (l *links) accept(s *p2p.Session) {
 	if err != nil {
 		l.n.log.Debug().Err(err).Str("node", string(s.Peer())).Msg("job link refused")
 		_ = raw.Close() // and with it the session
+		return
+	}
+	if hello.Ad == nil && hello.Help && l.knownCoordinator(hello.Region, s.Peer()) {
+		l.serveHelp(link, hello, mine)
 		return
 	}
 	if hello.Ad == nil {
@@ -206,6 +214,11 @@ func (l *links) hello(ad *wire.Ad) *wire.Hello {
 // dial opens and greets a link to a node; with an ad to work for it, without to
 // hand it work.
 func (l *links) dial(ctx context.Context, id core.NodeID, ad *wire.Ad) (dispatch.Link, *wire.Hello, error) {
+	return l.greet(ctx, id, l.hello(ad))
+}
+
+// greet opens a link to a node and introduces this one.
+func (l *links) greet(ctx context.Context, id core.NodeID, mine *wire.Hello) (dispatch.Link, *wire.Hello, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	s, err := l.n.host.OpenSession(ctx, id, l.protocol())
@@ -213,7 +226,7 @@ func (l *links) dial(ctx context.Context, id core.NodeID, ad *wire.Ad) (dispatch
 		return nil, nil, err
 	}
 	raw := dispatch.NewLink(s, l.n.linkMetrics)
-	link, hello, err := dispatch.Greet(ctx, raw, l.hello(ad))
+	link, hello, err := dispatch.Greet(ctx, raw, mine)
 	if err != nil {
 		_ = raw.Close()
 		return nil, nil, err

@@ -18,6 +18,7 @@ import (
 	"github.com/tenzro/tenzro/gossip"
 	"github.com/tenzro/tenzro/internal/event"
 	"github.com/tenzro/tenzro/internal/service"
+	"github.com/tenzro/tenzro/internal/trace/otlp"
 	"github.com/tenzro/tenzro/jobs/dispatch"
 	"github.com/tenzro/tenzro/keys"
 	"github.com/tenzro/tenzro/p2p"
@@ -78,6 +79,7 @@ type Node struct {
 	validator   *regional.Validator
 	tasks       *local.Tasks
 	server      *api.Server
+	exporter    *otlp.Exporter // nil unless an endpoint is configured
 
 	changing sync.Mutex // one change of roles at a time
 
@@ -105,7 +107,7 @@ func New(cfg Config, log zerolog.Logger) (*Node, error) {
 	n.registerer = n.registry
 	n.tree = service.New("node", log)
 	stages := []func() error{n.buildIdentity, n.buildRoles, n.buildTables, n.buildNetwork, n.buildCompute, n.buildPresence,
-		n.buildWork, n.buildMetrics, n.buildServer}
+		n.buildTrace, n.buildWork, n.buildMetrics, n.buildServer}
 	for _, stage := range stages {
 		if err := stage(); err != nil {
 			return nil, errors.Join(err, n.close())
@@ -157,6 +159,9 @@ func (n *Node) populate() {
 	n.tree.Add("keeper", service.Func("keeper", n.keeper.Serve))
 	n.tree.Add("sandbox", n.sandbox)
 	n.tree.Add("api", n.server)
+	if n.exporter != nil {
+		n.tree.Add("traces", n.exporter)
+	}
 	n.tree.Add("expiry", service.Every("expiry", 5*time.Second, time.Second, n.expire))
 	n.host.HandleSessions(n.links.protocol(), n.links.accept)
 	n.links.inside()

@@ -85,9 +85,12 @@ func (l *links) summarize(ctx context.Context, link dispatch.Link) {
 
 // lead is told when this node begins and stops leading its region: gateways, this
 // node's own among them, then link whoever leads.
-func (l *links) lead(bool) {
+func (l *links) lead(leads bool) {
 	l.mu.Lock()
 	gateways := slices.Collect(maps.Keys(l.gateways))
+	if !leads { // whoever leads next claims what is recorded
+		gateways = slices.AppendSeq(gateways, maps.Keys(l.helpings))
+	}
 	l.mu.Unlock()
 	for _, link := range gateways {
 		_ = link.Close()
@@ -145,7 +148,7 @@ func (l *links) under(ctx context.Context, d *dispatch.Dispatcher, table map[cor
 func (l *links) reach(d *dispatch.Dispatcher, table map[core.RegionID]core.NodeID, region core.RegionID) (core.NodeID, error) {
 	ctx, cancel := context.WithTimeout(l.ctx, dialTimeout)
 	defer cancel()
-	link, hello, err := l.findLeader(ctx, region)
+	link, hello, err := l.findLeader(ctx, region, l.asker(d))
 	if err != nil {
 		l.n.finder.Forget(region)
 		return "", err
@@ -154,15 +157,23 @@ func (l *links) reach(d *dispatch.Dispatcher, table map[core.RegionID]core.NodeI
 	return link.Peer(), l.settled(ctx, d, link.Peer(), over)
 }
 
+// asker is how a dispatcher's links introduce themselves: that of the gateway hands
+// over jobs, that of the region asks for help.
+func (l *links) asker(d *dispatch.Dispatcher) *wire.Hello {
+	mine := l.hello(nil)
+	mine.Help = d == l.n.region
+	return mine
+}
+
 // findLeader asks the coordinators that are known, then those that these name.
-func (l *links) findLeader(ctx context.Context, region core.RegionID) (dispatch.Link, *wire.Hello, error) {
+func (l *links) findLeader(ctx context.Context, region core.RegionID, mine *wire.Hello) (dispatch.Link, *wire.Hello, error) {
 	asked := map[core.NodeID]bool{l.n.identity.ID(): true}
 	answered := 0
 	for next := l.coordinators(ctx, region); len(next) > 0; {
 		for _, id := range next {
 			asked[id] = true
 		}
-		leader, others := l.whoLeads(ctx, region, next)
+		leader, others := l.whoLeads(ctx, region, next, mine)
 		if leader.link != nil {
 			return leader.link, leader.hello, nil
 		}
@@ -192,12 +203,12 @@ type greeted struct {
 
 // whoLeads asks coordinators at once, as the dead take long to give up on, and
 // returns the first that leads, or what the others said.
-func (l *links) whoLeads(ctx context.Context, region core.RegionID, ids []core.NodeID) (leader greeted, others []*wire.Hello) {
+func (l *links) whoLeads(ctx context.Context, region core.RegionID, ids []core.NodeID, mine *wire.Hello) (leader greeted, others []*wire.Hello) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	answers := make(chan greeted, len(ids))
 	for _, id := range ids {
 		l.serve(func(context.Context) {
-			link, hello, err := l.dial(ctx, id, nil)
+			link, hello, err := l.greet(ctx, id, mine)
 			if err != nil {
 				link = nil
 			}
@@ -263,7 +274,7 @@ func (l *links) below(d *dispatch.Dispatcher, table map[core.RegionID]core.NodeI
 		if d == l.n.gateway {
 			l.follow(ctx, link, hello)
 		} else {
-			_ = d.Attach(ctx, link, jobs.ChildInfo{ID: id, Region: hello.Region}, watcher{l.n})
+			_ = d.Attach(ctx, link, jobs.ChildInfo{ID: id, Region: hello.Region, Group: true}, watcher{l.n})
 		}
 		close(over)
 		l.mu.Lock()
@@ -298,7 +309,7 @@ func (l *links) follow(ctx context.Context, link dispatch.Link, hello *wire.Hell
 // machine, keeps its link: to drop it would make everybody start over.
 func (l *links) attend(ctx context.Context, link dispatch.Link, hello *wire.Hello, p *pulse) {
 	for strikes := 0; p.stops(ctx); {
-		now, found, err := l.findLeader(ctx, hello.Region)
+		now, found, err := l.findLeader(ctx, hello.Region, l.hello(nil))
 		if ctx.Err() != nil || err != nil {
 			greeted{now, found}.dismiss()
 			continue

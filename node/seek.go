@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/tenzro/tenzro/core"
-	"github.com/tenzro/tenzro/wire"
 )
 
 const (
@@ -80,6 +79,9 @@ func (l *links) seekCoordinators(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
+	if have += l.linkNamed(ctx, maxCoordinators-have); have >= maxCoordinators {
+		return
+	}
 	asked := l.n.host.DHTReachable()
 	region := l.n.cfg.Region
 	if near := l.nearest(); have > 0 && near != "" { // it may have got more
@@ -199,11 +201,12 @@ func (l *links) help(id core.NodeID) {
 			defer l.mu.Unlock()
 			delete(l.helping, id)
 		}()
-		ctx, stop := context.WithTimeout(ctx, helpFor)
-		defer stop()
-		if link, hello, err := l.dial(ctx, id, l.n.ads.current()); err == nil {
-			_ = l.holdings(hello.Region, l.n.validator, l.regionWindow(wire.ClassSubtask)).Puller(link).Serve(ctx)
+		link, hello, err := l.dial(ctx, id, l.n.ads.current())
+		if err != nil {
+			return
 		}
+		defer time.AfterFunc(helpFor, func() { _ = link.Close() }).Stop() // what runs is claimed again
+		l.pullHelp(link, hello.Region)
 	})
 }
 

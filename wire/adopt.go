@@ -39,6 +39,28 @@ func (m *Adopt) Validate() error {
 	return validEpoch("epoch", m.Epoch)
 }
 
+// Coordinators names the nodes that keep the sender's region now: the receiver
+// links those it does not know, so that whoever leads next has it among its
+// workers.
+type Coordinators struct {
+	Region  core.RegionID `json:"region"`
+	Members []core.NodeID `json:"members"` // 1..MaxMembers
+}
+
+// Type implements Body.
+func (*Coordinators) Type() Type { return TypeCoordinators }
+
+// Validate implements Body.
+func (m *Coordinators) Validate() error {
+	if badRegion(m.Region) {
+		return invalid("region", "%.40q is not a region", m.Region)
+	}
+	if len(m.Members) == 0 {
+		return invalid("members", "is empty; the sender is one at least")
+	}
+	return validNodes("members", m.Members, MaxMembers)
+}
+
 // Claim names the leases that the sender holds for the region of an Adopt,
 // whoever offered them.
 type Claim struct {

@@ -130,6 +130,10 @@ func badValues() []bad {
 		{"claim_progress_above_1", swappedFrame(TypeClaim, `0.5`, `1.5`), core.Invalid, at + ".leases.progress"},
 		{"claim_of_129", frameOf(TypeClaim, `{"epoch":"4","leases":[`+strings.Repeat(`{"lease":"1","taskId":"t","index":0,"attempt":1,"epoch":"1"},`, MaxClaims)+
 			`{"lease":"1","taskId":"t","index":0,"attempt":1,"epoch":"1"}],"more":false}`), core.Invalid, at + ".leases"},
+		{"coordinators_of_no_region", swappedFrame(TypeCoordinators, `"us-east"`, `""`), core.Invalid, at + ".region"},
+		{"coordinators_17", frameOf(TypeCoordinators, `{"region":"us-east","members":[`+strings.Repeat(`"12D3",`, MaxMembers)+`"12D3"]}`), core.Invalid, at + ".members"},
+		{"coordinators_none", frameOf(TypeCoordinators, `{"region":"us-east","members":[]}`), core.Invalid, at + ".members"},
+		{"coordinators_without_name", swappedFrame(TypeCoordinators, string(node(1).ID()), ""), core.Invalid, at + ".members"},
 		{"network_missing", swappedFrame(TypeHello, `{"version":1,"network":"testnet",`, `{"version":1,`), core.Invalid, at + ".network"},
 	}
 }

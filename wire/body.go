@@ -31,6 +31,7 @@ const (
 	TypeJobState     Type = "job_state"
 	TypeAdopt        Type = "adopt"
 	TypeClaim        Type = "claim"
+	TypeCoordinators Type = "coordinators"
 	TypeAd           Type = "ad"
 	TypeAnnouncement Type = "job_announcement"
 	TypeCapabilities Type = "worker_capabilities"

@@ -29,6 +29,7 @@ func FuzzJobQuery(f *testing.F)            { fuzzBody(f, TypeJobQuery) }
 func FuzzJobState(f *testing.F)            { fuzzBody(f, TypeJobState) }
 func FuzzAdopt(f *testing.F)               { fuzzBody(f, TypeAdopt) }
 func FuzzClaim(f *testing.F)               { fuzzBody(f, TypeClaim) }
+func FuzzCoordinators(f *testing.F)        { fuzzBody(f, TypeCoordinators) }
 func FuzzAd(f *testing.F)                  { fuzzBody(f, TypeAd) }
 func FuzzJobAnnouncement(f *testing.F)     { fuzzBody(f, TypeAnnouncement) }
 func FuzzWorkerCapabilities(f *testing.F)  { fuzzBody(f, TypeCapabilities) }

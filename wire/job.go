@@ -62,6 +62,9 @@ type Hello struct {
 	// none; Members are all that keep its journal. Sent by coordinators.
 	Leader  core.NodeID   `json:"leader,omitempty"`
 	Members []core.NodeID `json:"members,omitempty"` // at most MaxMembers
+	// Help is set by a coordinator whose region has more subtasks than workers: the
+	// receiver's region is to pull them as another region would, in epochs.
+	Help bool `json:"help,omitempty"`
 }
 
 // MaxMembers bounds the coordinators of one region.

@@ -28,7 +28,7 @@ func newRegistry() map[Type]entry {
 // Types returns every type of this version, in the order of the specification.
 func Types() []Type {
 	return []Type{TypeHello, TypePull, TypeJobOffer, TypeJobAccept, TypeJobReject, TypeLeaseRenew, TypeLeaseRevoke,
-		TypeJobResult, TypeJobVerify, TypeJobReward, TypeJobQuery, TypeJobState, TypeAdopt, TypeClaim,
+		TypeJobResult, TypeJobVerify, TypeJobReward, TypeJobQuery, TypeJobState, TypeAdopt, TypeClaim, TypeCoordinators,
 		TypeAd, TypeAnnouncement, TypeCapabilities, TypeSummary, TypeDigests, TypeReputation, TypeHealth, TypeProposal, TypeVote}
 }
 
@@ -77,6 +77,8 @@ func describe(t Type) (func() Body, int) {
 		return func() Body { return new(Adopt) }, 1 << 10
 	case TypeClaim:
 		return func() Body { return new(Claim) }, 48 << 10
+	case TypeCoordinators:
+		return func() Body { return new(Coordinators) }, 2 << 10
 	}
 	return describeTopic(t)
 }

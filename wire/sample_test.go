@@ -132,6 +132,8 @@ func sample(t Type) Body {
 		return &Adopt{Region: "us-east", Epoch: 4}
 	case TypeClaim:
 		return sampleClaim()
+	case TypeCoordinators:
+		return &Coordinators{Region: "us-east", Members: []core.NodeID{node(1).ID(), node(2).ID()}}
 	}
 	return sampleTopic(t, ad)
 }

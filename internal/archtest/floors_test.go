@@ -16,6 +16,7 @@ func floors() map[string]int {
 		"internal/event":         1,
 		"internal/trace":         1,
 		"compute/vsa/hyper":      1,
+		"internal/trace/otlp":    2,
 		"compute/wasm/isa":       1,
 		"wire":                   2,
 		"compute/wasm/wasmtest":  2, // for tests of convert too

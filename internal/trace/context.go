@@ -2,6 +2,7 @@ package trace
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
@@ -11,17 +12,37 @@ import (
 // Context names a trace and the span it came from. The zero value is none.
 type Context struct {
 	Trace  [16]byte
-	Parent [8]byte
-	Flags  byte // bit 0: sampled by whoever began it
+	Parent [8]byte // zero: whoever goes on is the first
+	Flags  byte    // bit 0: whoever began it wants it exported
 }
+
+// sampled is the flag of a trace that is exported.
+const sampled = 1
 
 // Len is the length of a traceparent.
 const Len = 55
 
-// New returns a fresh context that nobody sampled.
+// New returns a fresh trace without a span yet.
 func New() (c Context) {
 	fill(c.Trace[:])
-	fill(c.Parent[:])
+	c.Flags = sampled
+	return c
+}
+
+// Sampled reports whether spans of the trace are exported.
+func (c Context) Sampled() bool { return c.Flags&sampled != 0 }
+
+// Lease returns the context of one attempt at a subtask of the job whose span is
+// c.Parent. The span's name is a function of those, so that a worker which was
+// offered c knows the lease that its region will tell of.
+func (c Context) Lease(index, attempt int) Context {
+	b := append(make([]byte, 0, 40), c.Trace[:]...)
+	b = append(b, c.Parent[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(index))
+	b = binary.BigEndian.AppendUint64(b, uint64(attempt))
+	sum := sha256.Sum256(b)
+	copy(c.Parent[:], sum[:])
+	c.Parent[0] |= 1 // never zero
 	return c
 }
 
@@ -55,6 +76,16 @@ func Parse(s string) (c Context, ok bool) {
 		return Context{}, false
 	}
 	return c, true
+}
+
+// OfLease returns the context of an attempt that was offered with a traceparent,
+// none for one that is not valid.
+func OfLease(traceparent string, index, attempt int) Context {
+	c, ok := Parse(traceparent)
+	if !ok {
+		return Context{}
+	}
+	return c.Lease(index, attempt)
 }
 
 // String returns the traceparent, empty for the zero value.

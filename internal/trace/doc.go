@@ -3,7 +3,7 @@
 //
 // It is not a telemetry pipeline: nothing leaves the node by itself. Context is
 // the traceparent of W3C Trace Context level 1; Ring is a bounded memory of spans
-// for those who ask.
+// for those who ask, and hands them on to a Sink where one is configured.
 //
 // It guarantees that memory is bounded whatever is traced, that recording costs
 // well under a microsecond and never waits for anybody but other recorders, and

@@ -66,7 +66,7 @@ func FuzzParse(f *testing.F) {
 // TestRing: the last tasks and the first spans of each are remembered.
 func TestRing(t *testing.T) {
 	at := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
-	r := NewRing(3)
+	r := NewRing(3, nil)
 	for i := range 5 {
 		id := core.TaskID(fmt.Sprint("t", i))
 		r.Begin(id, Context{Flags: byte(i)})
@@ -96,7 +96,7 @@ func TestRing(t *testing.T) {
 // BenchmarkJob is what one job of one subtask costs on a region: a name and five
 // spans.
 func BenchmarkJob(b *testing.B) {
-	r, now := NewRing(0), time.Now()
+	r, now := NewRing(0, nil), time.Now()
 	ids := make([]core.TaskID, 4096)
 	for i := range ids {
 		ids[i] = core.NewTaskID("us-east", fmt.Sprintf("01890a5d-ac96-774b-bcce-b302099a%04d", i))

@@ -68,8 +68,25 @@ func (d *Dispatcher) join(c *childLink, info jobs.ChildInfo) {
 		d.children[info.ID] = c
 		d.board.Join(info)
 		d.askClaims(c)
+		if d.keepers != nil { // they may have changed since the greeting was written
+			_ = c.link.Send(d.keepers)
+		}
 	})
 	d.log.Info().Str("node", string(info.ID)).Str("region", string(info.Region)).Msg("child attached")
+}
+
+// Tell tells every child, and each that is linked later, who keeps the region now;
+// nil tells nobody any more.
+func (d *Dispatcher) Tell(m *wire.Coordinators) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.keepers = m
+	if m == nil {
+		return
+	}
+	for _, c := range d.children {
+		_ = c.link.Send(m)
+	}
 }
 
 func (d *Dispatcher) leave(c *childLink) {

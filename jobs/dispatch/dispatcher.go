@@ -91,6 +91,7 @@ type Dispatcher struct {
 	owners   map[jobs.Key]*entry
 	armed    time.Time // when Serve will look next
 	lead     leadership
+	keepers  *wire.Coordinators // what children were told last; nil: nothing
 
 	term  sync.Mutex     // held by Lead and Retire
 	final sync.WaitGroup // calls to Done and Ended that are due; grows only under mu, while leading

@@ -1,9 +1,12 @@
 package dispatch
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/wire"
@@ -90,4 +93,47 @@ func ad(t *testing.T, n byte) *wire.Ad {
 		t.Fatal(err)
 	}
 	return a
+}
+
+// TestTellsKeepers: children hear who keeps the region when it is told and when
+// they are linked later; pullers pass on what is about their region, and nothing
+// else.
+func TestTellsKeepers(t *testing.T) {
+	overEachLink(t, func(t *testing.T, r *rig) {
+		before := r.raw(1)
+		silent[*wire.Coordinators](before, time.Second)
+		first := &wire.Coordinators{Region: east, Members: []core.NodeID{r.id.ID()}}
+		second := &wire.Coordinators{Region: east, Members: []core.NodeID{r.id.ID(), identity(101).ID()}}
+		r.d.Tell(first)
+		if got := next[*wire.Coordinators](before); !slices.Equal(got.Members, first.Members) {
+			t.Errorf("told %v", got.Members)
+		}
+		r.d.Tell(second)
+		after := r.raw(2)
+		for _, w := range []*raw{before, after} {
+			if got := next[*wire.Coordinators](w); !slices.Equal(got.Members, second.Members) || got.Region != east {
+				t.Errorf("told %+v", got)
+			}
+		}
+		r.d.Tell(nil)
+		silent[*wire.Coordinators](r.raw(3), time.Second)
+
+		m := r.member(4, 1)
+		metrics := m.withMetrics()
+		here, there := r.link(identity(102).ID(), m.id.ID())
+		heard := make(chan *wire.Coordinators, 4)
+		p := m.h.Puller(there)
+		p.Keepers = func(m *wire.Coordinators) { heard <- m }
+		r.wg.Go(func() { _ = p.Serve(r.ctx) })
+		defer here.Close()
+		if err := here.Send(&wire.Coordinators{Region: "eu-west", Members: first.Members}, second); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-heard; got.Region != east || len(got.Members) != 2 || len(heard) != 0 {
+			t.Errorf("heard %+v", got)
+		}
+		if n := testutil.ToFloat64(metrics.drops.WithLabelValues("foreign")); n != 1 {
+			t.Errorf("%v foreign messages counted", n)
+		}
+	})
 }

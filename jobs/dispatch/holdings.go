@@ -30,6 +30,7 @@ type Holdings struct {
 	epoch  uint64 // the highest that a coordinator of the region announced
 	active map[holdKey]*running
 	held   [2]int // active by class
+	links  int    // with an epoch
 	kept   kept
 }
 
@@ -61,6 +62,14 @@ func (h *Holdings) Idle() bool {
 	defer h.mu.Unlock()
 	h.kept.expire(time.Now())
 	return len(h.active) == 0 && h.kept.order.Len() == 0
+}
+
+// Linked reports whether a coordinator of the region has announced its epoch on a
+// link that is still there.
+func (h *Holdings) Linked() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.links > 0
 }
 
 // Puller returns the executing side of one more link to the region; it starts in
@@ -113,6 +122,9 @@ func (p *Puller) abandon() {
 	h := p.Holdings
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if p.epoch > 0 {
+		h.links--
+	}
 	for _, r := range h.active {
 		if r.p != p || r.cancel == nil {
 			continue
@@ -152,6 +164,9 @@ func (p *Puller) adopt(m *wire.Adopt) {
 	if m.Epoch < h.epoch {
 		h.metrics.dropped("stale")
 		return
+	}
+	if p.epoch == 0 {
+		h.links++
 	}
 	h.epoch, p.epoch = m.Epoch, m.Epoch
 	claims := h.moveTo(p)

@@ -22,6 +22,8 @@ type Ticket struct {
 	// ctx ends when the lease is revoked, soon after the offer's deadline or, unless
 	// Survives, with the link (in a region with epochs: when no coordinator has
 	// adopted the work within the lease's TTL of that); context.Cause tells which.
+	// nil says that another node of the same group goes on with the work: nothing is
+	// sent, as if this one had died.
 	Run func(ctx context.Context, data []byte, progress func(float64)) *wire.JobResult
 	// Prepare is called with the checked data before the offer is accepted; its
 	// refusal is the answer instead. It may block, on a disk for example: it has a
@@ -59,6 +61,10 @@ type Window struct {
 // whose mu guards the fields below it.
 type Puller struct {
 	*Holdings
+	// Keepers hears who keeps the region of the link now, in messages of that region
+	// only; it may be nil, must not block and is set before Serve.
+	Keepers func(*wire.Coordinators)
+
 	link Link
 	log  zerolog.Logger
 
@@ -110,8 +116,19 @@ func (p *Puller) receive(ctx, on context.Context, b wire.Body) {
 		p.judged(m)
 	case *wire.JobReward:
 		p.rewarded(m)
+	case *wire.Coordinators:
+		p.keptBy(m)
 	default:
 		p.metrics.dropped("unexpected")
+	}
+}
+
+func (p *Puller) keptBy(m *wire.Coordinators) {
+	switch {
+	case p.region != "" && m.Region != p.region:
+		p.metrics.dropped("foreign")
+	case p.Keepers != nil:
+		p.Keepers(m)
 	}
 }
 

@@ -126,6 +126,12 @@ func (p *Puller) accept(r *running) {
 // work belongs to now, and keeps one that is worth claiming until it is confirmed.
 func (p *Puller) finish(r *running, result *wire.JobResult, keep bool) {
 	o := r.offer
+	if result == nil {
+		p.mu.Lock()
+		p.release(keyOf(p, o), r)
+		p.mu.Unlock()
+		return
+	}
 	result.Lease, result.TaskID, result.Index, result.Attempt, result.Epoch = o.Lease, o.TaskID, o.Index, o.Attempt, o.Epoch
 	result.TookUS = time.Since(r.started).Microseconds()
 	p.complete(result)

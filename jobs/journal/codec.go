@@ -14,7 +14,7 @@ import (
 // The log's entries, docs/spec/journal.md: version, kind, a head in JSON and a
 // blob that is never looked into, so that a payload keeps its exact bytes.
 const (
-	entryVersion = 2                 // the newest; see versionOf
+	entryVersion = 3                 // the newest; see versionOf
 	maxHead      = 4 << 20           // 64 proofs and 4,096 workers are a tenth of it
 	maxBlob      = core.MaxTaskBytes // data of a task, a result, the output of a part
 )
@@ -28,15 +28,18 @@ const (
 	entryPart                          // partHead, its output as the blob
 	entryEnded                         // record, the job's result as the blob
 	entryForgot                        // forgotHead: old finished jobs are deleted
-	_
-	_
-	entryBatch // batchHead, other entries as the blob, each behind its length: since version 2
+	entryTaken                         // takenHead, the subtask's data as the blob: since version 3
+	entryReleased                      // releasedHead: since version 3
+	entryBatch                         // batchHead, other entries as the blob, each behind its length: since version 2
 )
 
 // versionOf is the version that an entry of a kind carries: the one that brought
 // it, so that a journal without the newer kinds can be read by older programs.
 func versionOf(k entryKind) byte {
-	if k > entryForgot {
+	switch k {
+	case entryTaken, entryReleased:
+		return 3
+	case entryBatch:
 		return 2
 	}
 	return 1

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs"
+	"github.com/tenzro/tenzro/wire"
 )
 
 var update = flag.Bool("update", false, "write the goldens")
@@ -33,6 +34,16 @@ func sampleJob(state jobs.State) jobs.Job {
 	return j
 }
 
+// sampleTaken has every field of the record set.
+func sampleTaken() Taken {
+	at := time.Date(2026, 11, 20, 9, 0, 0, 7, time.UTC)
+	data := []byte(` {"n" : 1}`)
+	spec := core.TaskSpec{Type: "compute", Data: data, Priority: -3, Submitter: "alice"}
+	return Taken{Home: "us-east", At: at, Data: data, Offer: wire.JobOffer{Lease: 12884901929, TaskID: "us-east-1", Index: 3, Attempt: 2, Epoch: 3,
+		Class: wire.ClassSubtask, Task: wire.Head(spec), InputHash: core.Sum(data), Deadline: at.Add(time.Hour), TTLMS: 15000, Gateway: "gateway",
+		Trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}}
+}
+
 func samples(t testing.TB) map[string][]byte {
 	must := func(b []byte, err error) []byte {
 		if err != nil {
@@ -47,6 +58,8 @@ func samples(t testing.TB) map[string][]byte {
 		"part":     must(encodePart("us-east-1", jobs.Part{Index: 3, Output: []byte("{ }"), Proof: core.Proof{NodeID: "w1"}, Region: "eu-west"})),
 		"ended":    must(encodeEnded(sampleJob(jobs.Completed))),
 		"forgot":   must(appendEntry(nil, entryForgot, forgotHead{Created: at, ID: "us-east-1"}, nil)),
+		"taken":    must(encodeTaken(sampleTaken())),
+		"released": must(appendEntry(nil, entryReleased, releasedHead{ID: "us-east-1", Index: 3, Lease: 12884901929}, nil)),
 		"batch":    must(encodeBatch([][]byte{{1, 2, 3}, {1, 3, 4, 5}})),
 	}
 }
@@ -129,6 +142,10 @@ func TestBadEntries(t *testing.T) {
 		"unknown field": {append(append([]byte{1, 2, 9}, `{"Odd":1}`...), 0), core.Corrupt},
 		"trailing JSON": {append(append([]byte{1, 1, 5}, `{} {}`...), 0), core.Corrupt},
 		"no id":         {append(append([]byte{1, 2, 2}, `{}`...), 0), core.Corrupt},
+		"taken of 2.0":  {edit("taken", func(b []byte) []byte { b[0] = 2; return b }), core.Corrupt},
+		"taken of 4.0":  {edit("taken", func(b []byte) []byte { b[0] = 4; return b }), core.Unsupported},
+		"other data":    {edit("taken", func(b []byte) []byte { b[len(b)-1] = 'x'; return b }), core.Corrupt},
+		"release none":  {append(append([]byte{3, 7, 2}, `{}`...), 0), core.Corrupt},
 		"open end":      {edit("accepted", func(b []byte) []byte { b[1] = byte(entryEnded); return b }), core.Corrupt},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -181,6 +198,10 @@ func readEntry(b []byte) error {
 		err = e.decodeHead(new(foundedHead))
 	case entryForgot:
 		err = e.decodeHead(new(forgotHead))
+	case entryTaken:
+		_, err = e.taken()
+	case entryReleased:
+		_, err = e.released()
 	case entryBatch:
 		_, err = e.entries(b)
 	}
@@ -228,8 +249,14 @@ func FuzzSnapshot(f *testing.F) {
 	if err := s.write(&b); err != nil {
 		f.Fatal(err)
 	}
+	f.Add(bytes.Clone(b.Bytes()))
+	s.taken, s.head.Taken = []Taken{sampleTaken()}, 1
+	b.Reset()
+	if err := s.write(&b); err != nil {
+		f.Fatal(err)
+	}
 	f.Add(b.Bytes())
-	f.Fuzz(func(t *testing.T, b []byte) { _, _, _, _ = readSnapshot(bufioReader(b)) })
+	f.Fuzz(func(t *testing.T, b []byte) { _, _ = readSnapshot(bufioReader(b)) })
 }
 
 func bufioReader(b []byte) *bufio.Reader { return bufio.NewReader(bytes.NewReader(b)) }

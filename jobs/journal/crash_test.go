@@ -69,6 +69,12 @@ func work(g *journal.Group, from int, out io.Writer) {
 					return
 				}
 				say("open", n)
+				if n%30 == 0 {
+					if g.Take(context.Background(), takenOf(n, time.Now().Add(time.Hour))) != nil {
+						return
+					}
+					say("taken", n+1<<31)
+				}
 				if n%3 == 0 {
 					continue // stays open
 				}
@@ -139,7 +145,9 @@ func kill(t *testing.T, dir string, from int, after time.Duration, acked map[int
 		var n int
 		if got, _ := fmt.Sscan(lines.Text(), &what, &n); got == 2 {
 			acked[n] = what
-			next = max(next, n+64)
+			if what != "taken" {
+				next = max(next, n+64)
+			}
 		}
 	}
 	if err := cmd.Wait(); err == nil || !killed {
@@ -176,7 +184,17 @@ func check(t *testing.T, dir string, acked map[int]string, when string) {
 	t.Helper()
 	s := serve(t, crashConfig(dir))
 	defer s.stop()
+	known := map[int]bool{}
+	for _, i := range indexes(s.Group) {
+		known[i] = true
+	}
 	for n, what := range acked {
+		if what == "taken" {
+			if !known[n-1<<31] {
+				t.Errorf("%s: subtask %d of another region was recorded and is not known", when, n-1<<31)
+			}
+			continue
+		}
 		job, err := s.Get(journaltest.NewJob(n).ID)
 		switch {
 		case err != nil:

@@ -32,6 +32,7 @@ type machine struct {
 	bytes       int // of the open jobs' data
 	coming      int // jobs on their way into the log
 	comingBytes int
+	taken       takenTable // of other regions' jobs
 	group       string
 	applied     uint64
 	broken      error // why it stopped applying; for ever
@@ -56,7 +57,7 @@ type held struct {
 var _ raft.BatchingFSM = (*machine)(nil)
 
 func newMachine(hist *history, log zerolog.Logger) *machine {
-	return &machine{log: log, hist: hist, open: map[core.TaskID]*openJob{}}
+	return &machine{log: log, hist: hist, open: map[core.TaskID]*openJob{}, taken: newTakenTable()}
 }
 
 func newOpenJob(j jobs.Job) *openJob {
@@ -68,6 +69,7 @@ func (m *machine) reset() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.open, m.bytes, m.applied, m.group = map[core.TaskID]*openJob{}, 0, 0, ""
+	m.taken = newTakenTable()
 }
 
 func (m *machine) failed() error {
@@ -174,6 +176,10 @@ func (b *batch) apply(data []byte) error {
 		return b.part(e)
 	case entryEnded:
 		return b.ended(e, data)
+	case entryTaken:
+		return b.taken(e)
+	case entryReleased:
+		return b.released(e)
 	}
 	return b.forgot(e)
 }
@@ -264,6 +270,30 @@ func (b *batch) ended(e rawEntry, data []byte) error {
 	return nil
 }
 
+// taken and released concern memory alone.
+func (b *batch) taken(e rawEntry) error {
+	t, err := e.taken()
+	if err != nil {
+		return err
+	}
+	// Applied at once and not with the batch: whether there is room depends on those
+	// before it, and the answer is told.
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	return b.m.taken.take(t)
+}
+
+func (b *batch) released(e rawEntry) error {
+	h, err := e.released()
+	if err != nil {
+		return err
+	}
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	b.m.taken.release(jobs.Key{Task: h.ID, Index: h.Index}, h.Lease)
+	return nil
+}
+
 func (b *batch) forgot(e rawEntry) error {
 	var h forgotHead
 	if err := e.decodeHead(&h); err != nil {
@@ -292,6 +322,8 @@ func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
 	for _, o := range m.open {
 		s.open = append(s.open, OpenJob{Job: o.accepted, Parts: parts(o.parts)})
 	}
+	s.taken = slices.Collect(maps.Values(m.taken.by))
+	s.head.Taken = len(s.taken)
 	m.mu.Unlock()
 	c := m.hist.begin()
 	c.dirty = true

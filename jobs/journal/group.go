@@ -489,6 +489,7 @@ func (g *Group) keepHouse(ctx context.Context, run *groupRun) error {
 			return err
 		}
 		g.maybeSnapshot(run)
+		g.releaseVoid(ctx)
 		if err := g.forget(ctx); err != nil && ctx.Err() == nil {
 			g.log.Warn().Err(err).Msg("old finished jobs were not forgotten")
 		}

@@ -48,13 +48,14 @@ type Memory struct {
 	open  int                               // bytes of data of the jobs not in final
 	final []core.TaskID                     // oldest first
 	bytes int                               // of the results in final
+	taken takenTable
 }
 
 var _ Journal = (*Memory)(nil)
 
 // NewMemory returns an empty journal.
 func NewMemory(limits Limits) *Memory {
-	return &Memory{limits: limits.withDefaults(), jobs: map[core.TaskID]*jobs.Job{}, parts: map[core.TaskID]map[int]jobs.Part{}}
+	return &Memory{limits: limits.withDefaults(), jobs: map[core.TaskID]*jobs.Job{}, parts: map[core.TaskID]map[int]jobs.Part{}, taken: newTakenTable()}
 }
 
 // Commit implements Journal.

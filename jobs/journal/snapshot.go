@@ -18,7 +18,8 @@ import (
 // member is sent is the same snapshot with the finished jobs behind it.
 const (
 	snapMagic   = "tzjs"
-	snapVersion = 1
+	snapVersion = 2 // of one without subtasks of other regions: 1
+	snapPlain   = 1
 	snapLocal   = 1 // open jobs; history is beside it
 	snapFull    = 2 // and the finished jobs
 	snapPrefix  = len(snapMagic) + 2
@@ -28,13 +29,16 @@ const (
 type snapshotHead struct {
 	Group   string `json:"group"`
 	Applied uint64 `json:"applied"`
-	Jobs    int    `json:"jobs"` // open
+	Jobs    int    `json:"jobs"`            // open
+	Taken   int    `json:"taken,omitempty"` // subtasks of other regions; only in version 2
 }
 
 type snapshot struct {
 	hist *history
 	head snapshotHead
 	open []OpenJob
+
+	taken []Taken
 }
 
 var _ raft.FSMSnapshot = (*snapshot)(nil)
@@ -56,7 +60,11 @@ func (s *snapshot) write(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := w.Write(append([]byte(snapMagic), snapVersion, snapLocal)); err != nil {
+	version := byte(snapPlain) // what older programs can read, they may read
+	if len(s.taken) > 0 {
+		version = snapVersion
+	}
+	if _, err := w.Write(append([]byte(snapMagic), version, snapLocal)); err != nil {
 		return err
 	}
 	if err := writeFrame(w, head); err != nil {
@@ -64,6 +72,15 @@ func (s *snapshot) write(w io.Writer) error {
 	}
 	for _, o := range s.open {
 		if err := writeOpen(w, o); err != nil {
+			return err
+		}
+	}
+	for _, t := range s.taken {
+		e, err := encodeTaken(t)
+		if err == nil {
+			err = writeFrame(w, e)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -124,17 +141,17 @@ func (s *snapshot) Release() {}
 // Restore implements raft.FSM.
 func (m *machine) Restore(rc io.ReadCloser) error {
 	r := bufio.NewReaderSize(rc, 64<<10)
-	full, head, open, err := readSnapshot(r)
+	s, err := readSnapshot(r)
 	if err != nil {
 		if core.KindOf(err) == core.Internal {
 			err = core.Errorf(core.Corrupt, "journal", "reading a snapshot: %w", err).WithHint(hintDamaged)
 		}
 		return err
 	}
-	have := m.hist.state()
+	have, head := m.hist.state(), s.head
 	behind := have.Group != head.Group || have.Applied < head.Applied
 	switch {
-	case behind && !full:
+	case behind && !s.full:
 		return core.Errorf(core.Corrupt, "journal", "the finished jobs on disk end at entry %d and the snapshot at %d", have.Applied, head.Applied).WithHint(hintDamaged)
 	case behind:
 		if err := m.hist.replace(r, head); err != nil {
@@ -144,41 +161,91 @@ func (m *machine) Restore(rc io.ReadCloser) error {
 	m.reset()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.group, m.applied, m.open = head.Group, head.Applied, open
-	for _, o := range open {
+	m.group, m.applied, m.open, m.taken = head.Group, head.Applied, s.open, s.taken
+	for _, o := range s.open {
 		m.bytes += len(o.accepted.Spec.Data)
 	}
 	return nil
 }
 
-func readSnapshot(r *bufio.Reader) (full bool, head snapshotHead, open map[core.TaskID]*openJob, err error) {
-	prefix := make([]byte, snapPrefix)
-	if _, err := io.ReadFull(r, prefix); err != nil {
-		return false, head, nil, err
-	}
-	if string(prefix[:len(snapMagic)]) != snapMagic || prefix[5] != snapLocal && prefix[5] != snapFull {
-		return false, head, nil, core.Errorf(core.Corrupt, "journal", "this is not a snapshot of a journal")
-	}
-	if prefix[4] != snapVersion {
-		return false, head, nil, core.Errorf(core.Unsupported, "journal", "the snapshot has version %d; this program knows %d", prefix[4], snapVersion).
-			WithHint("start the version of tenzro that wrote it")
+// restored is what a snapshot holds besides finished jobs.
+type restored struct {
+	full  bool // the finished jobs follow
+	head  snapshotHead
+	open  map[core.TaskID]*openJob
+	taken takenTable
+}
+
+func readSnapshot(r *bufio.Reader) (s restored, err error) {
+	version, full, err := readPrefix(r)
+	if err != nil {
+		return s, err
 	}
 	b, err := readFrame(r)
 	if err == nil {
-		err = json.Unmarshal(b, &head)
+		err = json.Unmarshal(b, &s.head)
 	}
 	if err != nil {
-		return false, head, nil, err
+		return s, err
 	}
-	open = map[core.TaskID]*openJob{}
-	for range head.Jobs {
+	if version == snapPlain && s.head.Taken != 0 || s.head.Taken < 0 || s.head.Taken > maxTaken {
+		return s, core.Errorf(core.Corrupt, "journal", "a snapshot of version %d has %d subtasks of other regions", version, s.head.Taken)
+	}
+	s.full, s.open, s.taken = full, map[core.TaskID]*openJob{}, newTakenTable()
+	for range s.head.Jobs {
 		o, err := readOpen(r)
 		if err != nil {
-			return false, head, nil, err
+			return s, err
 		}
-		open[o.accepted.ID] = o
+		s.open[o.accepted.ID] = o
 	}
-	return prefix[5] == snapFull, head, open, nil
+	for range s.head.Taken {
+		if err := readTaken(r, &s.taken); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+func readPrefix(r *bufio.Reader) (version byte, full bool, err error) {
+	prefix := make([]byte, snapPrefix)
+	if _, err := io.ReadFull(r, prefix); err != nil {
+		return 0, false, err
+	}
+	if string(prefix[:len(snapMagic)]) != snapMagic || prefix[5] != snapLocal && prefix[5] != snapFull {
+		return 0, false, core.Errorf(core.Corrupt, "journal", "this is not a snapshot of a journal")
+	}
+	if prefix[4] != snapPlain && prefix[4] != snapVersion {
+		return 0, false, core.Errorf(core.Unsupported, "journal", "the snapshot has version %d; this program knows %d and %d", prefix[4], snapPlain, snapVersion).
+			WithHint("start the version of tenzro that wrote it")
+	}
+	return prefix[4], prefix[5] == snapFull, nil
+}
+
+// readTaken reads one subtask of another region. It has no time of its own: what
+// was in the snapshot was within the bounds, void or not.
+func readTaken(r *bufio.Reader, into *takenTable) error {
+	b, err := readFrame(r)
+	if err != nil {
+		return err
+	}
+	e, err := splitEntry(b)
+	if err != nil {
+		return err
+	}
+	if e.kind != entryTaken {
+		return core.Errorf(core.Corrupt, "journal", "a snapshot has an entry of kind %d for a subtask of another region", e.kind)
+	}
+	t, err := e.taken()
+	if err != nil {
+		return err
+	}
+	if _, twice := into.by[t.Key()]; twice || into.bytes+len(t.Data) > maxTakenBytes {
+		return core.Errorf(core.Corrupt, "journal", "a snapshot has a subtask of another region twice, or too much of them")
+	}
+	into.by[t.Key()] = t
+	into.bytes += len(t.Data)
+	return nil
 }
 
 func readOpen(r *bufio.Reader) (*openJob, error) {

@@ -235,6 +235,7 @@ func (t *task) end(r core.TaskResult) {
 	}
 	t.take(false)
 	close(t.finished)
+	t.c.traced(t)
 	t.c.tasks.ended(t)
 	if t.leftToHome() {
 		return

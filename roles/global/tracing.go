@@ -16,6 +16,16 @@ func (c *Coordinator) span(id core.TaskID, name string, begun time.Time) {
 	c.deps.Trace.Add(id, core.Span{Name: name, At: core.AtGateway, Node: c.deps.ID, Start: begun.UTC()}, time.Now())
 }
 
+// whole is all of a task that has ended, as this gateway saw it.
+func (c *Coordinator) whole(t *task) core.Span {
+	s := t.snapshot()
+	return core.Span{Name: "task", At: core.AtGateway, Node: c.deps.ID, Start: s.Created,
+		TookUS: max(0, s.Updated.Sub(s.Created).Microseconds()), Note: string(s.Status)}
+}
+
+// traced exports a task that has ended.
+func (c *Coordinator) traced(t *task) { c.deps.Trace.End(t.id, c.whole(t)) }
+
 // Trace returns where a task's time went: what this gateway saw of it, and what
 // its home tells, workers included.
 func (c *Coordinator) Trace(ctx context.Context, id core.TaskID) (core.Trace, error) {
@@ -24,9 +34,7 @@ func (c *Coordinator) Trace(ctx context.Context, id core.TaskID) (core.Trace, er
 		own.TraceID = name.ID()
 	}
 	if t := c.tasks.get(id); t != nil && t.done() {
-		s := t.snapshot()
-		own.Spans = append(own.Spans, core.Span{Name: "task", At: core.AtGateway, Node: c.deps.ID, Start: s.Created,
-			TookUS: max(0, s.Updated.Sub(s.Created).Microseconds()), Note: string(s.Status)})
+		own.Spans = append(own.Spans, c.whole(t))
 	}
 	home, err := c.homeTrace(ctx, id)
 	if err != nil && len(own.Spans) == 0 {

@@ -19,11 +19,11 @@ import (
 func TestTrace(t *testing.T) {
 	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	linked(t, func(t *testing.T, r *rig, g *region) {
-		r.c.deps.Trace = trace.NewRing(0)
+		r.c.deps.Trace = trace.NewRing(0, nil)
 		r.ctx = trace.With(r.ctx, parent)
 		id, o := r.accepted(g, sample(), "")
-		if o.Trace != parent {
-			t.Errorf("the home was offered trace %q", o.Trace)
+		if c, ok := trace.Parse(o.Trace); !ok || o.Trace == parent || c.ID() != "4bf92f3577b34da6a3ce929d0e0e4736" || !c.Sampled() {
+			t.Errorf("the home was offered trace %q: not the same below a span of the gateway", o.Trace)
 		}
 		g.send(g.result(o))
 		names := func() (out []string, told core.Trace) {

@@ -13,6 +13,7 @@ import (
 	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/internal/event"
+	"github.com/tenzro/tenzro/internal/trace"
 	"github.com/tenzro/tenzro/jobs"
 	"github.com/tenzro/tenzro/jobs/dispatch"
 	"github.com/tenzro/tenzro/jobs/journal"
@@ -39,6 +40,7 @@ type Deps struct {
 	// the error tells why not.
 	Accepts func() error
 	Price   core.Amount // asked for a million operations
+	Trace   trace.Sink  // where spans of subtasks go; it may be nil
 }
 
 // Tasks runs the subtasks of this node. It is safe for concurrent use.
@@ -115,8 +117,11 @@ func (t *Tasks) Take(_ core.NodeID, o *wire.JobOffer) (*dispatch.Ticket, *wire.J
 	case notNow:
 		return nil, &wire.JobReject{Reason: wire.RefusedBusy, Message: err.Error(), RetryAfterMS: busyRetryMS}
 	}
+	span := trace.Start(t.deps.Trace, trace.OfLease(o.Trace, o.Index, o.Attempt), time.Now())
 	run := func(ctx context.Context, data []byte, progress func(float64)) *wire.JobResult {
-		return t.run(ctx, o.TaskID, o.Task.Spec(data), o.InputHash, res, progress)
+		result := t.run(ctx, o.TaskID, o.Task.Spec(data), o.InputHash, res, progress)
+		t.traced(span, o, result)
+		return result
 	}
 	return &dispatch.Ticket{Run: run, Cancel: res.Release}, nil
 }

@@ -334,11 +334,7 @@ func (x *execution) origin(child core.NodeID) core.RegionID {
 
 // Done implements dispatch.Owner.
 func (x *execution) Done(u *jobs.Unit, child core.NodeID, r *wire.JobResult, output []byte) {
-	outcome := jobs.OutcomeOK
-	if r.Failure != nil {
-		outcome = string(r.Failure.Reason)
-	}
-	x.closeAttempt(u.Key, child, outcome)
+	x.closeAttempt(u.Key, child, outcomeOf(r))
 	x.v.workerSpans(r, child, time.Now())
 	if r.Failure != nil {
 		x.abort(r.Failure)
@@ -352,7 +348,12 @@ func (x *execution) Done(u *jobs.Unit, child core.NodeID, r *wire.JobResult, out
 
 // closeAttempt notes how an attempt ended.
 func (x *execution) closeAttempt(k jobs.Key, child core.NodeID, outcome string) {
-	x.note(func(j jobs.Job) (jobs.Job, error) { return j.Close(k.Index, child, outcome, time.Now().UTC()), nil })
+	var closed jobs.Job
+	x.note(func(j jobs.Job) (jobs.Job, error) {
+		closed = j.Close(k.Index, child, outcome, time.Now().UTC())
+		return closed, nil
+	})
+	x.v.leased(x.id(), closed, k.Index, child)
 }
 
 // store keeps an accepted part and reports whether it was the last.

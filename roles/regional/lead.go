@@ -31,6 +31,7 @@ func (v *Validator) Lead(ctx context.Context, epoch uint64) {
 		v.log.Error().Err(err).Msg("cannot lead the region")
 		return
 	}
+	v.takeUp(t)
 	v.resume(t)
 	v.mu.Lock()
 	v.term = t // not before: a job that is offered again joins what was resumed, with its parts

@@ -1,51 +1,160 @@
 package regional
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/internal/trace"
 	"github.com/tenzro/tenzro/jobs"
+	"github.com/tenzro/tenzro/jobs/dispatch"
+	"github.com/tenzro/tenzro/jobs/journal"
 	"github.com/tenzro/tenzro/wire"
 )
 
 // relay is one subtask of another region's job, on its way through this one: it
 // goes to a worker of this region as it is, and the worker's proof goes back.
 type relay struct {
-	v    *Validator
-	done chan *wire.JobResult // capacity 1
+	v        *Validator
+	offer    *wire.JobOffer
+	recorded bool                 // in the journal
+	done     chan *wire.JobResult // capacity 1
+
+	// Where its time goes. What follows is touched by one call of the dispatcher at a
+	// time.
+	traced trace.Active
+	tries  map[core.NodeID]core.Attempt // that run, by worker
 }
 
-// relay returns what runs an offered subtask in a term.
+// relay returns what runs an offered subtask in a term. It is recorded, so that
+// whoever leads next goes on with it.
 func (v *Validator) relay(t *term, o *wire.JobOffer) func(context.Context, []byte, func(float64)) *wire.JobResult {
-	return func(ctx context.Context, data []byte, progress func(float64)) *wire.JobResult {
-		cost, err := v.check(o.Task.Spec(data))
+	return func(ctx context.Context, data []byte, _ func(float64)) *wire.JobResult {
+		u, err := v.relayed(o, data)
 		if err != nil {
 			return failed(&core.Failure{Reason: core.ReasonInvalidInput, Message: err.Error()})
 		}
-		r := &relay{v: v, done: make(chan *wire.JobResult, 1)}
-		u := jobs.Unit{Key: jobs.Key{Task: o.TaskID, Index: o.Index}, Class: wire.ClassSubtask, Head: o.Task, Data: data,
-			InputHash: o.InputHash, Weight: max(1, int64(cost.Units)), Home: v.deps.Region(), Gateway: o.Gateway, Deadline: o.Deadline,
-			Trace: o.Trace, QueueUntil: time.Now().Add(o.Task.Spec(nil).QueueTimeout())}
+		r := newRelay(v, o)
+		u.Trace = cmp.Or(r.traced.Context().String(), o.Trace)
+		r.record(ctx, data)
 		if err := v.deps.Dispatcher.Submit(u, r); err != nil {
-			return failed(&core.Failure{Reason: core.ReasonInternal, Message: err.Error()})
+			return r.over(failed(&core.Failure{Reason: core.ReasonInternal, Message: err.Error()}))
 		}
-		stop := context.AfterFunc(ctx, func() { v.deps.Dispatcher.Fail(u.Key, failureOf(context.Cause(ctx))) })
-		defer stop()
-		select {
-		case result := <-r.done:
-			return result
-		case <-t.ctx.Done(): // nobody hears of the unit any more
-			return failed(&core.Failure{Reason: core.ReasonAttemptsExhausted, Message: "another coordinator leads the region now"})
+		return r.wait(ctx, t)
+	}
+}
+
+// relayed is the unit that an offered subtask is here.
+func (v *Validator) relayed(o *wire.JobOffer, data []byte) (jobs.Unit, error) {
+	cost, err := v.check(o.Task.Spec(data))
+	if err != nil {
+		return jobs.Unit{}, err
+	}
+	return jobs.Unit{Key: jobs.Key{Task: o.TaskID, Index: o.Index}, Class: wire.ClassSubtask, Head: o.Task, Data: data,
+		InputHash: o.InputHash, Weight: max(1, int64(cost.Units)), Home: v.deps.Region(), Gateway: o.Gateway, Deadline: o.Deadline,
+		Trace: o.Trace, QueueUntil: time.Now().Add(o.Task.Spec(nil).QueueTimeout())}, nil
+}
+
+// wait returns what became of the subtask, nil when the term ended before and the
+// record is there for the next.
+func (r *relay) wait(ctx context.Context, t *term) *wire.JobResult {
+	key := jobs.Key{Task: r.offer.TaskID, Index: r.offer.Index}
+	stop := context.AfterFunc(ctx, func() { r.v.deps.Dispatcher.Fail(key, failureOf(context.Cause(ctx))) })
+	defer stop()
+	select {
+	case result := <-r.done:
+		return r.over(result)
+	case <-t.ctx.Done(): // nobody hears of the unit any more
+	}
+	if r.recorded {
+		return nil
+	}
+	return failed(&core.Failure{Reason: core.ReasonAttemptsExhausted, Message: "another coordinator leads the region now"})
+}
+
+// record notes that the subtask is run here, before a worker has it. What cannot be recorded is run all
+// the same: its loss would cost a repetition.
+func (r *relay) record(ctx context.Context, data []byte) {
+	home, known := r.offer.TaskID.Home()
+	if r.v.deps.Helping == nil || !known || r.offer.Epoch == 0 {
+		return
+	}
+	err := r.v.deps.Helping.Take(ctx, journal.Taken{Home: home, Offer: *r.offer, Data: data, At: time.Now()})
+	if r.recorded = err == nil; err != nil {
+		r.v.log.Debug().Err(err).Str("task_id", string(r.offer.TaskID)).Msg("a subtask of another region is not recorded; a successor would not know of it")
+	}
+}
+
+// over ends the record with the result, and exports the whole.
+func (r *relay) over(result *wire.JobResult) *wire.JobResult {
+	if r.recorded {
+		r.v.deps.Helping.Release(jobs.Key{Task: r.offer.TaskID, Index: r.offer.Index}, r.offer.Lease)
+	}
+	r.traced.End(r.offer.TaskID, core.Span{Name: "relay", At: core.AtRegion, Node: r.v.deps.Signer.ID(), Subtask: &r.offer.Index,
+		Attempt: r.offer.Attempt, Note: outcomeOf(result)}, time.Now())
+	return result
+}
+
+// takeUp goes on with the subtasks that the region's leaders before this one took
+// from others: what workers of the region still run is adopted from them, and the
+// homes are told who holds it now.
+func (v *Validator) takeUp(t *term) {
+	if v.deps.Helping == nil || v.deps.Restore == nil {
+		return
+	}
+	for _, rec := range v.deps.Helping.Taken(time.Now()) {
+		u, err := v.relayed(&rec.Offer, rec.Data)
+		r := newRelay(v, &rec.Offer)
+		if r.recorded = true; err == nil {
+			err = v.deps.Dispatcher.Resume(u, r)
+		}
+		if errors.Is(err, core.Exists) { // it runs here
+			continue
+		}
+		run := func(ctx context.Context, _ []byte, _ func(float64)) *wire.JobResult { return r.wait(ctx, t) }
+		if err != nil || !v.deps.Restore(rec, &dispatch.Ticket{Run: run, Cancel: func() {}}) {
+			v.deps.Dispatcher.Fail(u.Key, &core.Failure{Reason: core.ReasonInternal, Message: "it cannot be taken up"})
+			v.deps.Helping.Release(rec.Key(), rec.Offer.Lease)
+			v.log.Debug().Err(err).Str("task_id", string(rec.Offer.TaskID)).Msg("a subtask of another region is given up")
 		}
 	}
+}
+
+func newRelay(v *Validator, o *wire.JobOffer) *relay {
+	return &relay{v: v, offer: o, done: make(chan *wire.JobResult, 1), tries: map[core.NodeID]core.Attempt{},
+		traced: trace.Start(v.deps.Trace.Sink(), trace.OfLease(o.Trace, o.Index, o.Attempt), time.Now())}
+}
+
+// tried exports an attempt of a worker that has ended.
+func (r *relay) tried(task core.TaskID, child core.NodeID, outcome string) {
+	a, some := r.tries[child]
+	if !some {
+		return
+	}
+	delete(r.tries, child)
+	a.Finished, a.Outcome = time.Now().UTC(), outcome
+	r.traced.Lease(task, lease(a, a.Finished))
+}
+
+func outcomeOf(r *wire.JobResult) string {
+	if r.Failure != nil {
+		return string(r.Failure.Reason)
+	}
+	return jobs.OutcomeOK
 }
 
 func failed(f *core.Failure) *wire.JobResult { return &wire.JobResult{Failure: f} }
 
 // Started implements dispatch.Owner.
-func (r *relay) Started(jobs.Key, core.NodeID, int) {}
+func (r *relay) Started(k jobs.Key, child core.NodeID, attempt int) {
+	r.tries[child] = core.Attempt{Index: k.Index, Attempt: attempt, Worker: child, Started: time.Now().UTC()}
+}
+
+// Lost implements dispatch.LossWatcher.
+func (r *relay) Lost(l *jobs.Loss) { r.tried(l.Unit.Task, l.Child, string(l.Reason)) }
 
 // Verify implements dispatch.Owner.
 func (r *relay) Verify(u *jobs.Unit, child core.NodeID, m *wire.JobResult, output []byte) error {
@@ -60,7 +169,8 @@ func (r *relay) Verify(u *jobs.Unit, child core.NodeID, m *wire.JobResult, outpu
 }
 
 // Done implements dispatch.Owner.
-func (r *relay) Done(_ *jobs.Unit, _ core.NodeID, m *wire.JobResult, output []byte) {
+func (r *relay) Done(u *jobs.Unit, child core.NodeID, m *wire.JobResult, output []byte) {
+	r.tried(u.Task, child, outcomeOf(m))
 	if m.Failure != nil {
 		r.done <- failed(m.Failure)
 		return

@@ -77,6 +77,7 @@ type options struct {
 	limits  jobs.Limits
 	journal func(journal.Journal) journal.Journal
 	records journal.Limits
+	edit    func(*Deps)
 }
 
 // bubble runs a test with a region that has no workers yet.
@@ -101,13 +102,17 @@ func newRig(t *testing.T, region core.RegionID, n int, o options) *rig {
 	r.d = dispatch.New(dispatch.Config{Name: "region", Signer: r.id, Limits: o.limits, Match: able{r.table}, Blobs: dispatch.NewBlobs(nil, network),
 		Judge: r.judge, Led: true}, zerolog.Nop())
 	engine := vector.New()
-	r.v = New(Deps{Signer: r.id, Region: func() core.RegionID { return region }, Journal: r.journal, Dispatcher: r.d, Workers: r.table,
+	deps := Deps{Signer: r.id, Region: func() core.RegionID { return region }, Journal: r.journal, Dispatcher: r.d, Workers: r.table,
 		Planners: map[core.TaskType]compute.Planner{vector.Type: engine}, Executors: map[core.TaskType]compute.Executor{vector.Type: engine},
 		Events: bus, Spread: func(regions []core.RegionID) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.spread = append(r.spread, regions)
-		}}, zerolog.Nop())
+		}}
+	if o.edit != nil {
+		o.edit(&deps)
+	}
+	r.v = New(deps, zerolog.Nop())
 	r.wg.Go(func() { _ = r.d.Serve(r.ctx) })
 	leading, depose := context.WithCancel(r.ctx)
 	r.depose = depose

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/internal/trace"
+	"github.com/tenzro/tenzro/jobs"
 	"github.com/tenzro/tenzro/wire"
 )
 
@@ -27,7 +28,8 @@ func (v *Validator) span(id core.TaskID, name string, begun time.Time) {
 }
 
 // workerSpans remembers what a worker says about the time it took for a subtask.
-// Its clock is not trusted: the stretches end when the result is here.
+// Its clock is not trusted: the stretches end when the result is here. The worker
+// exports its own.
 func (v *Validator) workerSpans(r *wire.JobResult, worker core.NodeID, now time.Time) {
 	if v.deps.Trace == nil {
 		return
@@ -37,8 +39,39 @@ func (v *Validator) workerSpans(r *wire.JobResult, worker core.NodeID, now time.
 	run := min(us(max(0, r.RunUS)), took)
 	begun, index := now.Add(-took).UTC(), r.Index
 	engine := begun.Add(took - run)
-	v.deps.Trace.Add(r.TaskID, core.Span{Name: "prepare", At: core.AtWorker, Node: worker, Start: begun, Subtask: &index, Attempt: r.Attempt}, engine)
-	v.deps.Trace.Add(r.TaskID, core.Span{Name: "execute", At: core.AtWorker, Node: worker, Start: engine, Subtask: &index, Attempt: r.Attempt}, now)
+	v.deps.Trace.Remember(r.TaskID, core.Span{Name: "prepare", At: core.AtWorker, Node: worker, Start: begun, Subtask: &index, Attempt: r.Attempt}, engine)
+	v.deps.Trace.Remember(r.TaskID, core.Span{Name: "execute", At: core.AtWorker, Node: worker, Start: engine, Subtask: &index, Attempt: r.Attempt}, now)
+}
+
+// lease is one attempt of a job's record; now is its end while it has none.
+func lease(a core.Attempt, now time.Time) core.Span {
+	end, note := a.Finished, a.Outcome
+	if a.Outcome == "" {
+		end, note = now, "running"
+	}
+	return core.Span{Name: "lease", At: core.AtRegion, Node: a.Worker, Start: a.Started,
+		TookUS: max(0, end.Sub(a.Started).Microseconds()), Subtask: &a.Index, Attempt: a.Attempt, Note: note}
+}
+
+// leased exports the attempt that has just ended.
+func (v *Validator) leased(id core.TaskID, j jobs.Job, index int, worker core.NodeID) {
+	for i := len(j.Attempts) - 1; i >= 0; i-- {
+		if a := j.Attempts[i]; a.Index == index && a.Worker == worker && a.Outcome != "" {
+			v.deps.Trace.Lease(id, lease(a, a.Finished))
+			return
+		}
+	}
+}
+
+// traceEnd exports a job that has ended, and the attempts that ended with it.
+func (v *Validator) traceEnd(job jobs.Job) {
+	for _, a := range job.Attempts {
+		if a.Outcome != "" && a.Outcome != jobs.OutcomeOK && a.Finished.Equal(job.Updated) {
+			v.deps.Trace.Lease(job.ID, lease(a, a.Finished))
+		}
+	}
+	v.deps.Trace.End(job.ID, core.Span{Name: "job", At: core.AtRegion, Node: v.deps.Signer.ID(), Start: job.Created,
+		TookUS: max(0, job.Updated.Sub(job.Created).Microseconds()), Note: string(job.State.Task())})
 }
 
 // trace returns where a job's time went: what was remembered, and the leases of
@@ -54,12 +87,7 @@ func (v *Validator) trace(id core.TaskID) (core.Trace, error) {
 	}
 	now := time.Now().UTC()
 	for _, a := range job.Attempts {
-		end, note := a.Finished, a.Outcome
-		if a.Outcome == "" {
-			end, note = now, "running"
-		}
-		out.Spans = append(out.Spans, core.Span{Name: "lease", At: core.AtRegion, Node: a.Worker, Start: a.Started,
-			TookUS: max(0, end.Sub(a.Started).Microseconds()), Subtask: &a.Index, Attempt: a.Attempt, Note: note})
+		out.Spans = append(out.Spans, lease(a, now))
 	}
 	if len(job.Attempts) > 0 {
 		first := job.Attempts[0].Started

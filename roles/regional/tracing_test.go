@@ -18,7 +18,7 @@ const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 // spec 2.34
 func TestTraceOfAJob(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
-		r.v.deps.Trace = trace.NewRing(0)
+		r.v.deps.Trace = trace.NewRing(0, nil)
 		w := r.worker(1, 1, nil)
 		context, ok := trace.Parse(traceparent)
 		if !ok {
@@ -29,7 +29,7 @@ func TestTraceOfAJob(t *testing.T) {
 		j.completed()
 		w.mu.Lock()
 		for _, o := range w.taken {
-			if o.Trace != traceparent {
+			if o.Trace == traceparent || o.Trace != r.v.deps.Trace.Context(jobID).String() || o.Trace[:36] != traceparent[:36] {
 				t.Errorf("the worker was offered trace %q", o.Trace)
 			}
 		}
@@ -54,7 +54,7 @@ func TestTraceOfAJob(t *testing.T) {
 // TestWorkerSpansAreBounded: a worker that claims impossible times does no harm.
 func TestWorkerSpansAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
-		r.v.deps.Trace = trace.NewRing(0)
+		r.v.deps.Trace = trace.NewRing(0, nil)
 		r.v.deps.Trace.Begin(jobID, trace.New())
 		for _, us := range [][2]int64{{-1, -1}, {1 << 62, 1 << 62}, {5, 1 << 40}} {
 			r.v.workerSpans(&wire.JobResult{TaskID: jobID, Attempt: 1, TookUS: us[0], RunUS: us[1]}, "w", time.Now())

@@ -34,6 +34,12 @@ type Deps struct {
 	// Spread is asked to link other regions when a job is wider than this one's free
 	// workers; it may be nil and must not block.
 	Spread func(regions []core.RegionID)
+	// Helping records the subtasks of other regions that run here; it may be nil.
+	Helping journal.Helping
+	// Restore goes on with one of those that an earlier leader took, under its home's
+	// lease, and reports whether it does: the ticket is run until the home does not
+	// want it any more. It may be nil and must not block.
+	Restore func(journal.Taken, *dispatch.Ticket) bool
 	// Changed is told when this node begins and stops leading; it may be nil. When it
 	// stops, nothing of its jobs has been let go of yet.
 	Changed func(leading bool)
@@ -184,6 +190,7 @@ func (v *Validator) end(ctx context.Context, result core.TaskResult) (core.TaskR
 	if err != nil {
 		return core.TaskResult{}, err
 	}
+	v.traceEnd(job)
 	took := job.Updated.Sub(job.Created)
 	v.metrics.finished(result, took)
 	name := event.TaskAggregated

@@ -141,6 +141,7 @@ metrics: {addr: "off", seedNames: true}
 compute: {maxCpu: 50, maxMemoryMB: 2048, slots: 3, price: 250, hours: "22:00-06:00", pauseOnBattery: true, maxCelsius: 80, warm: 2, cacheMB: 512}
 jobs: {leaseTtl: 20s, queueTimeout: 1m, maxQueued: 5, speculation: -1, journal: memory, keepFinished: 6, keepFor: 7h, admit: open, members: [12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN]}
 log: {level: trace, format: json}
+trace: {endpoint: "https://otel.example:4318/"}
 `
 	got, err := Load(places{file: file}.source(t))
 	if err != nil {
@@ -170,6 +171,7 @@ log: {level: trace, format: json}
 		"compute":   {fmt.Sprint(c.Compute), "{50 2048 3 250 22:00-06:00 true 80 2 512}"},
 		"jobs":      {fmt.Sprint(c.Jobs.LeaseTTL, c.Jobs.QueueTimeout, c.Jobs.MaxQueued, c.Jobs.Speculation), "20s 1m0s 5 -1"},
 		"journal":   {fmt.Sprint(c.Jobs.Journal, c.Jobs.KeepFinished, c.Jobs.KeepFor, c.Jobs.AdmitAny, c.Jobs.Members), "memory6 7h0m0s true [12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN]"},
+		"trace":     {c.Trace.Endpoint, "https://otel.example:4318/v1/traces"},
 		"log":       {fmt.Sprint(c.Log), "{trace json}"},
 	}
 	for name, pair := range checks {
@@ -236,6 +238,8 @@ func TestRefusals(t *testing.T) {
 		"bad api port":          {places{flags: flags("http", "127.0.0.1:99999")}, "--http", []string{`port "99999" is not in 0 to 65535`}},
 		"bad metrics address":   {places{file: "metrics: {addr: here}"}, "metrics.addr", []string{"neither host:port nor a port"}},
 		"member is no node":     {places{file: "jobs: {members: ann}"}, "jobs.members", []string{`"ann" is not the id of a node`}},
+		"collector is no URL":   {places{environ: []string{"OTEL_EXPORTER_OTLP_ENDPOINT=localhost:4318"}}, "trace.endpoint", []string{`"localhost:4318" is not the URL`, "environment OTEL_EXPORTER_OTLP_ENDPOINT"}},
+		"collector's password":  {places{flags: flags("trace-endpoint", "http://ann:pw@otel.example")}, "--trace-endpoint", []string{"must not carry a password"}},
 		"listen on a name":      {places{file: "p2p: {listen: eth0}"}, "p2p.listen", []string{`"eth0" is not an IP address`}},
 		"bootstrap no address":  {places{flags: flags("bootstrap", "node.example:9334")}, "--bootstrap", []string{"is not a multiaddr"}},
 		"bootstrap without id":  {places{flags: flags("bootstrap", "/ip4/192.0.2.1/tcp/1")}, "--bootstrap", []string{"does not end in /p2p/"}},

@@ -26,7 +26,7 @@ func Keys() []Key { return slices.Clone(table) }
 
 func newTable() []Key {
 	var all []Key
-	for _, part := range [][]Key{identityKeys(), p2pKeys(), apiKeys(), computeKeys(), jobKeys(), logKeys()} {
+	for _, part := range [][]Key{identityKeys(), p2pKeys(), apiKeys(), computeKeys(), jobKeys(), logKeys(), traceKeys()} {
 		all = append(all, part...)
 	}
 	sample := new(Settings)
@@ -199,5 +199,13 @@ func logKeys() []Key {
 		{Path: "log.format", Flag: "log-format", Arg: "HOW", Default: "auto", OneOf: []string{"auto", "console", "json"},
 			Doc:  "log lines on stderr: console, json, or auto (console on a terminal); the file in logs/ is always JSON",
 			bind: func(s *Settings) any { return &s.Node.Log.Format }},
+	}
+}
+
+func traceKeys() []Key {
+	return []Key{
+		{Path: "trace.endpoint", Flag: "trace-endpoint", Arg: "URL", Alias: "OTEL_EXPORTER_OTLP_ENDPOINT",
+			Doc:  "OpenTelemetry collector that traces go to, OTLP over HTTP, for example http://127.0.0.1:4318; empty: none",
+			bind: func(s *Settings) any { return &s.Node.Trace.Endpoint }},
 	}
 }

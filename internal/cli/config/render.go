@@ -66,6 +66,7 @@ func EnvExample() string {
 		writeEnv(&b, k.Env(), k.Doc, k.Default)
 	}
 	writeEnv(&b, "LOG_LEVEL", "same as TENZRO_LOG_LEVEL, which wins over it", "info")
+	writeEnv(&b, "OTEL_EXPORTER_OTLP_ENDPOINT", "same as TENZRO_TRACE_ENDPOINT, which wins over it", "")
 	writeEnv(&b, EnvConfig, "YAML file to read instead of config.yaml in the home", "")
 	writeEnv(&b, EnvAPI, "node that client commands talk to; empty: the one of the home", "")
 	writeEnv(&b, EnvToken, "bearer token that client commands send", "")

@@ -10,6 +10,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 
 	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/internal/trace/otlp"
 	"github.com/tenzro/tenzro/keys"
 	"github.com/tenzro/tenzro/node"
 )
@@ -76,6 +77,9 @@ func (s *Settings) resolve(report func(path string, err error)) {
 		s.Node.HTTP.MetricsAddr = ""
 	} else if s.Node.HTTP.MetricsAddr, err = listenAddr(s.Node.HTTP.MetricsAddr); err != nil {
 		report("metrics.addr", err)
+	}
+	if s.Node.Trace.Endpoint, err = otlp.Endpoint(s.Node.Trace.Endpoint); err != nil {
+		report("trace.endpoint", err)
 	}
 	s.resolveP2P(report)
 	s.resolveGroup(report)

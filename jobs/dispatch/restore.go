@@ -1,0 +1,38 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"github.com/tenzro/tenzro/wire"
+)
+
+// Restore takes up work that another node of this one's group took and recorded:
+// ticket.Run is called at once with the recorded data, and the coordinator that
+// announces its epoch next on any link is told that the lease is held here. When
+// none has adopted it within the lease's TTL, or at the offer's deadline, the work
+// ends. It is false, and nothing is called, for a lease that is held already.
+func (h *Holdings) Restore(ctx context.Context, o *wire.JobOffer, data []byte, t *Ticket) bool {
+	here, there := Pipe("", "") // it came over a link that is gone
+	_, _ = here.Close(), there.Close()
+	p := h.Puller(there)
+	now := time.Now()
+	r := &running{p: p, offer: o, started: now, ttl: time.Duration(o.TTLMS) * time.Millisecond, accepted: true}
+	key := keyOf(p, o)
+	h.mu.Lock()
+	if h.active[key] != nil {
+		h.mu.Unlock()
+		return false
+	}
+	h.active[key] = r
+	h.held[classAt(o.Class)]++
+	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	r.timer = time.AfterFunc(min(time.Until(o.Deadline), r.ttl), func() { h.orphaned(p, r) })
+	h.mu.Unlock()
+	go func() {
+		defer r.cancel(nil)
+		result := t.Run(r.ctx, data, func(f float64) { p.report(r, f) })
+		p.finish(r, result, r.ctx.Err() == nil)
+	}()
+	return true
+}

@@ -1,0 +1,148 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/jobs/dispatch"
+	"github.com/tenzro/tenzro/jobs/journal"
+	"github.com/tenzro/tenzro/wire"
+)
+
+// How this region goes on with the subtasks of another one when its own leader, or
+// the other's, is another node than before. What is held of a region is in one
+// Holdings, whatever link it came over; a new leader here fills it from the
+// journal; and whoever leads the other region is told by a claim.
+
+const (
+	// reclaimEvery is the pause between two tries to reach the leader of a region of
+	// which something is held.
+	reclaimEvery = 250 * time.Millisecond
+	// reclaimLook is how often is looked whether anything is still held.
+	reclaimLook = time.Second
+)
+
+// knownCoordinator reports whether a node was heard of as a coordinator of another
+// region before it asked for help in its name. Who was not is served as a stranger:
+// he gets what he brings, and may claim nothing.
+func (l *links) knownCoordinator(region core.RegionID, id core.NodeID) bool {
+	if region == "" || region == l.n.ownRegion() {
+		return false
+	}
+	if slices.Contains(l.n.regions.Coordinators(region, time.Now()), id) {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, askTimeout)
+	defer cancel()
+	ids, _ := l.n.finder.Coordinators(ctx, region)
+	return slices.Contains(ids, id)
+}
+
+// serveHelp pulls subtasks of another region, at its wish, while this node leads.
+func (l *links) serveHelp(link dispatch.Link, theirs, mine *wire.Hello) {
+	if mine.Leader == l.n.identity.ID() && !l.n.validator.Leading() { // lead did not know of this link
+		_ = link.Close()
+		return
+	}
+	l.pullHelp(link, theirs.Region)
+}
+
+// pullHelp runs subtasks of another region that come over a link. What is held when
+// that ends is claimed at whoever leads the region.
+func (l *links) pullHelp(link dispatch.Link, region core.RegionID) {
+	held := l.holdings(region, l.n.validator, l.regionWindow(wire.ClassSubtask))
+	l.servePull(link, held)
+	l.reclaim(region, held)
+}
+
+// servePull serves a link to another region until it ends: its leader hears how this
+// one does, without which it offers nothing.
+func (l *links) servePull(link dispatch.Link, held *dispatch.Holdings) {
+	l.mu.Lock()
+	l.helpings[link] = struct{}{}
+	l.mu.Unlock()
+	ctx, stop := context.WithCancel(l.ctx)
+	defer stop()
+	if l.n.roleSet().Is(core.Regional) {
+		l.serve(func(context.Context) { l.summarize(ctx, link) })
+		defer l.n.ads.follow(link)() // a region is known by its ad, which expires
+	}
+	_ = held.Puller(link).Serve(l.ctx) // not with the link: what runs goes on
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.helpings, link)
+}
+
+// restore implements regional.Deps.Restore.
+func (l *links) restore(t journal.Taken, ticket *dispatch.Ticket) bool {
+	held := l.holdings(t.Home, l.n.validator, l.regionWindow(wire.ClassSubtask))
+	if !held.Restore(l.ctx, &t.Offer, t.Data, ticket) {
+		return false
+	}
+	l.n.log.Info().Str("task_id", string(t.Offer.TaskID)).Int("subtask", t.Offer.Index).Msg("going on with a subtask of another region")
+	l.reclaim(t.Home, held)
+	return true
+}
+
+// reclaim links this region below the leader of another one for as long as
+// something of it is held here, so that it is claimed; one try at a time.
+func (l *links) reclaim(region core.RegionID, held *dispatch.Holdings) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.claiming[region] || len(l.claiming) >= maxRegionLinks || l.ctx.Err() != nil {
+		return
+	}
+	l.claiming[region] = true
+	l.serve(func(ctx context.Context) {
+		defer func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			delete(l.claiming, region)
+		}()
+		for ctx.Err() == nil && !held.Idle() {
+			l.claimAt(ctx, region, held)
+			select {
+			case <-ctx.Done():
+			case <-time.After(reclaimEvery):
+			}
+		}
+	})
+}
+
+// claimAt links the leader of a region once, unless its link to us is there, and
+// serves the link until nothing is held any more.
+func (l *links) claimAt(ctx context.Context, region core.RegionID, held *dispatch.Holdings) {
+	if held.Linked() {
+		return
+	}
+	finding, cancel := context.WithTimeout(ctx, dialTimeout)
+	link, _, err := l.findLeader(finding, region, l.hello(l.n.ads.current()))
+	cancel()
+	if err != nil {
+		l.n.log.Debug().Err(err).Str("region", string(region)).Msg("nobody to claim at")
+		return
+	}
+	over := make(chan struct{})
+	l.serve(func(context.Context) { closeIdle(link, held, over) })
+	defer close(over)
+	l.servePull(link, held)
+}
+
+// closeIdle ends a link once nothing is held for it, until over is closed.
+func closeIdle(link dispatch.Link, held *dispatch.Holdings, over <-chan struct{}) {
+	tick := time.NewTicker(reclaimLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		case <-tick.C:
+		}
+		if held.Idle() {
+			_ = link.Close()
+			return
+		}
+	}
+}

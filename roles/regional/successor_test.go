@@ -1,0 +1,165 @@
+package regional
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/jobs"
+	"github.com/tenzro/tenzro/jobs/dispatch"
+	"github.com/tenzro/tenzro/jobs/journal"
+	"github.com/tenzro/tenzro/wire"
+)
+
+// helper is a coordinator of eu-west that helps us-east, with the record of both its
+// coordinators and what it holds for us-east.
+type helper struct {
+	*rig
+	held *dispatch.Holdings
+}
+
+func oneSlot(c wire.Class) int { return map[wire.Class]int{wire.ClassSubtask: 1}[c] }
+
+func holdingsOf(region core.RegionID, t dispatch.Taker) *dispatch.Holdings {
+	window := dispatch.Window{Free: func() (int, int64) { return 100, 4096 }, Size: oneSlot}
+	return dispatch.NewHoldings(region, t, window, dispatch.NewBlobs(nil, network), nil, zerolog.Nop())
+}
+
+func newHelper(t *testing.T, n int, epoch uint64, record journal.Helping) *helper {
+	h := &helper{}
+	late := lateTaker{h}
+	h.held = holdingsOf(east, late)
+	h.rig = newRig(t, west, n, options{epoch: epoch, edit: func(d *Deps) {
+		d.Helping = record
+		d.Restore = func(r journal.Taken, ticket *dispatch.Ticket) bool {
+			return h.held.Restore(context.Background(), &r.Offer, r.Data, ticket)
+		}
+	}})
+	return h
+}
+
+// lateTaker is the validator of a helper that is being built.
+type lateTaker struct{ h *helper }
+
+func (l lateTaker) Take(from core.NodeID, o *wire.JobOffer) (*dispatch.Ticket, *wire.JobReject) {
+	return l.h.v.Take(from, o)
+}
+func (l lateTaker) Answer(ctx context.Context, from core.NodeID, q *wire.JobQuery) *wire.JobState {
+	return l.h.v.Answer(ctx, from, q)
+}
+func (l lateTaker) Credited(from core.NodeID, m *wire.JobReward) { l.h.v.Credited(from, m) }
+func (l lateTaker) Judged(from core.NodeID, m *wire.JobVerify)   { l.h.v.Judged(from, m) }
+
+// below links somebody who holds work below a coordinator and returns his end.
+func (r *rig) below(held *dispatch.Holdings, a *wire.Ad, info jobs.ChildInfo) dispatch.Link {
+	r.t.Helper()
+	if _, err := r.table.Put(a, time.Now()); err != nil {
+		r.t.Fatal(err)
+	}
+	mine, theirs := dispatch.Pipe(r.id.ID(), info.ID)
+	r.wg.Go(func() { _ = r.d.Attach(r.ctx, mine, info, nil) })
+	r.wg.Go(func() { _ = held.Puller(theirs).Serve(r.ctx) })
+	synctest.Wait()
+	return theirs
+}
+
+// helps links the helper below the home.
+func (h *helper) helps(home *rig) dispatch.Link {
+	a := ad(h.t, h.id, func(a *wire.Ad) { a.Region, a.Can = west, core.CanCoordinate })
+	return home.below(h.held, a, jobs.ChildInfo{ID: h.id.ID(), Region: west, Group: true})
+}
+
+// TestHelpersSuccessor: a helping region's leader vanishes in the middle of a
+// subtask. The next one adopts what the worker runs and claims it at the home, and
+// it is run once, also when the home has not noticed anything yet; what the home does
+// not want any more, or of a home that is not found for the time of a lease, is ended
+// and forgotten.
+//
+// spec 2.1 2.5
+func TestHelpersSuccessor(t *testing.T) {
+	for name, c := range map[string]struct {
+		unnoticed, cancelled, away bool
+	}{
+		"claimed":                       {},
+		"claimed beside the old link":   {unnoticed: true},
+		"the home cancelled it":         {cancelled: true},
+		"the home is nowhere":           {away: true},
+		"the home lost both and ran it": {away: true, cancelled: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				record := journal.NewMemory(journal.Limits{})
+				home := newRig(t, east, 1000, options{})
+				defer home.stop()
+				first := newHelper(t, 2000, 1, record)
+				defer first.stop()
+				far := &worker{id: identity(7)}
+				gate := make(chan struct{})
+				far.run = func(ctx context.Context, data []byte) *wire.JobResult {
+					select {
+					case <-gate:
+						return far.compute(data)
+					case <-ctx.Done():
+						far.mu.Lock()
+						defer far.mu.Unlock()
+						far.causes = append(far.causes, context.Cause(ctx))
+						return failed(failureOf(context.Cause(ctx)))
+					}
+				}
+				works := holdingsOf(west, far)
+				westerly := ad(t, far.id, func(a *wire.Ad) { a.Region = west })
+				first.below(works, westerly, jobs.ChildInfo{ID: far.id.ID(), Region: west})
+				link := first.helps(home)
+				j := home.offer(jobID, sample(), east, west)
+				settle()
+				if n := len(record.Taken(time.Now())); n != 1 || len(far.offers()) != 1 {
+					t.Fatalf("%d records, %d offers", n, len(far.offers()))
+				}
+				first.depose()
+				if !c.unnoticed {
+					_ = link.Close()
+				}
+				time.Sleep(2 * time.Second)
+				if c.cancelled {
+					if err := home.v.Cancel(home.ctx, jobID); err != nil {
+						t.Fatal(err)
+					}
+				}
+				next := newHelper(t, 2001, 2, record)
+				defer next.stop()
+				next.below(works, westerly, jobs.ChildInfo{ID: far.id.ID(), Region: west})
+				if !c.away {
+					next.helps(home)
+				}
+				settle()
+				if c.away {
+					time.Sleep(16 * time.Second)
+				}
+				if c.cancelled || c.away {
+					var f *core.Failure
+					if len(far.causes) != 1 || !errors.As(far.causes[0], &f) {
+						t.Errorf("the worker's work ended for %v", far.causes)
+					}
+				} else {
+					close(gate)
+					if got := j.completed(); got != "55" {
+						t.Errorf("the job gives %s", got)
+					}
+				}
+				time.Sleep(time.Second)
+				next.idle()
+				if n := len(record.Taken(time.Now())); n != 0 || len(far.offers()) != 1 {
+					t.Errorf("%d records are left; the worker had %d offers", n, len(far.offers()))
+				}
+				if c.away && !c.cancelled {
+					_ = home.v.Cancel(home.ctx, jobID)
+				}
+			})
+		})
+	}
+}
