@@ -144,6 +144,10 @@ func (t *task) item(i int) (json.RawMessage, error) {
 
 // check judges every item's data, and what all of it costs.
 func (m *Mapper) check(t *task) error {
+	const reference = template.MaxPath + 64 // is no longer
+	if fixed := len(t.text.Text) - reference*len(t.text.Holes); fixed > MaxFilled/len(t.items) {
+		return tooLong()
+	}
 	filled := 0
 	for i := range t.items {
 		data, err := t.item(i)
@@ -151,7 +155,7 @@ func (m *Mapper) check(t *task) error {
 			return under("data.task.data", fmt.Errorf("item %d: %w", t.data.From+i, err))
 		}
 		if filled += len(data); filled > MaxFilled {
-			return invalid("data.task.data", "for all items together has more than %d MiB", MaxFilled>>20).WithHint("make the template or the items smaller")
+			return tooLong()
 		}
 		cost, err := t.planner.Check(data)
 		if err != nil {
@@ -163,6 +167,10 @@ func (m *Mapper) check(t *task) error {
 		return invalid("data", "costs about %.0f units; at most %.0f are allowed", t.units, float64(MaxUnits)).WithHint("split the work over several tasks")
 	}
 	return m.checkReduce(t)
+}
+
+func tooLong() error {
+	return invalid("data.task.data", "for all items together has more than %d MiB", MaxFilled>>20).WithHint("make the template or the items smaller")
 }
 
 // checkReduce tries the operations on as many numbers as there are items, but for

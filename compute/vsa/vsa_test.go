@@ -139,7 +139,7 @@ func TestSplitEqualsAlone(t *testing.T) {
 			}
 			want := string(run(t, g.Type, g.Data).Result)
 			for n := 1; n <= min(cost.MaxShards, 7); n++ {
-				if got := inParts(t, x, g, n); got != want {
+				if got := inParts(t, x, g, n, true); got != want {
 					t.Errorf("in %d parts it gives %.300s, alone %.300s", n, got, want)
 				}
 			}
@@ -147,8 +147,8 @@ func TestSplitEqualsAlone(t *testing.T) {
 	}
 }
 
-// inParts runs a task in n parts, each of them in up to two.
-func inParts(t *testing.T, x engine, g golden, n int) string {
+// inParts runs a task in n parts, and if again each of them in two as well.
+func inParts(t *testing.T, x engine, g golden, n int, again bool) string {
 	t.Helper()
 	parts, err := x.Split(g.Data, n)
 	if err != nil || len(parts) != n {
@@ -160,9 +160,8 @@ func inParts(t *testing.T, x engine, g golden, n int) string {
 		if err != nil {
 			t.Fatalf("part %d: %v", i, err)
 		}
-		again := golden{Data: part, Type: g.Type}
-		if results[i] = run(t, g.Type, part).Result; n > 1 && cost.MaxShards > 1 {
-			if twice := inParts(t, x, again, 2); twice != string(results[i]) {
+		if results[i] = run(t, g.Type, part).Result; again && cost.MaxShards > 1 {
+			if twice := inParts(t, x, golden{Data: part, Type: g.Type}, 2, false); twice != string(results[i]) {
 				t.Errorf("part %d in two gives %.200s, alone %.200s", i, twice, results[i])
 			}
 		}
@@ -386,73 +385,4 @@ func TestAnyProgram(t *testing.T) {
 			t.Fatalf("%s gives %s: %v", data, out.Result, err)
 		}
 	})
-}
-
-func FuzzDecode(f *testing.F) {
-	for _, g := range goldens(f) {
-		f.Add(g.Type == EvolutionType, []byte(g.Data))
-	}
-	f.Fuzz(func(t *testing.T, evolution bool, data []byte) {
-		of := Type
-		if evolution {
-			of = EvolutionType
-		}
-		x := engineOf(of)
-		cost, err := x.Check(data)
-		if err != nil {
-			if !errors.Is(err, core.Invalid) || opOf(err) == "" {
-				t.Fatalf("kind of %v", err)
-			}
-			return
-		}
-		if !json.Valid(data) || cost.MaxShards < 1 || cost.Units > MaxUnits {
-			t.Fatalf("%q is taken: %+v", data, cost)
-		}
-		if cost.Units > 1e7 {
-			return
-		}
-		out, err := x.Run(context.Background(), data, nothing)
-		if err != nil {
-			t.Fatalf("%q was taken, then %v", data, err)
-		}
-		if err := compute.Judge(x, data, out.Result, out.Metric); err != nil {
-			t.Fatalf("%q gives %q, then %v", data, out.Result, err)
-		}
-		if parts, err := x.Split(data, min(cost.MaxShards, 3)); err != nil || len(parts) != min(cost.MaxShards, 3) {
-			t.Fatalf("%q is not split: %v", data, err)
-		}
-	})
-}
-
-func FuzzResult(f *testing.F) {
-	all := goldens(f)
-	for i, g := range all {
-		f.Add(uint8(i), []byte(g.Result))
-	}
-	f.Fuzz(func(t *testing.T, which uint8, result []byte) {
-		g := all[int(which)%len(all)]
-		err := engineOf(g.Type).Validate(g.Data, result)
-		if err != nil && !errors.Is(err, core.Corrupt) {
-			t.Fatalf("kind of %v", err)
-		}
-		if err == nil && !json.Valid(result) {
-			t.Fatalf("accepted %q", result)
-		}
-	})
-}
-
-// BenchmarkFitness is what a verifier pays for an evolved vector.
-func BenchmarkFitness(b *testing.B) {
-	for _, g := range goldens(b) {
-		if g.Type != EvolutionType {
-			continue
-		}
-		b.Run(g.Name, func(b *testing.B) {
-			for b.Loop() {
-				if err := (Evolution{}).Validate(g.Data, g.Result); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
 }
