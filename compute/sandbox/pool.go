@@ -68,9 +68,11 @@ type Pool struct {
 	metrics *counters
 	slots   chan struct{} // one for each job that runs
 	births  chan chan<- birthResult
-	refill  chan struct{} // an idle child was taken
+	bearing sync.WaitGroup // children that were started and are not in all yet
+	refill  chan struct{}  // an idle child was taken
 
-	groups *groups // set by Serve before there are children
+	told   sync.Once // the log knows of the walls
+	groups *groups   // set by Serve before there are children
 
 	mu      sync.Mutex
 	serving bool
@@ -198,7 +200,7 @@ func (p *Pool) put(g *guest) {
 	p.mu.Lock()
 	keep := p.serving
 	if keep {
-		g.since = time.Now()
+		g.rest(time.Now())
 		p.idle = append(p.idle, g)
 	}
 	p.mu.Unlock()
