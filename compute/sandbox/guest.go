@@ -177,7 +177,7 @@ func (g *guest) kill(why ending) {
 	// Nobody waits for what may still hold the pipes.
 	_ = g.out.SetReadDeadline(time.Unix(1, 0))
 	_ = g.in.SetWriteDeadline(time.Unix(1, 0))
-	hurry(g.proc.Pid, g.place)
+	hurry(g.proc.Pid)
 }
 
 // reap waits for the end of a killed child and closes all that was its own.
