@@ -24,7 +24,8 @@ const (
 
 // Config says how many children there are and what they may touch.
 type Config struct {
-	// Warm is the number of idle children kept ready. Each holds some 20 MiB. Too
+	// Warm is the number of idle children kept ready. Each holds some 4 MiB
+	// of its own. Too
 	// few make a job wait for a new process, ten milliseconds or so. 0 is the
 	// number of processors, at most 4; negative is none.
 	Warm int
