@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -69,7 +71,8 @@ func (b *bench) times(full, quick int) int {
 	return full
 }
 
-// metering holds a converted loop to the module as it came.
+// metering holds a converted loop to the module as it came: the shortest run of
+// each, since a processor that others use too only ever makes one longer.
 func (b *bench) metering(ctx context.Context, _ string) error {
 	module, err := wasmtest.Assemble(tightLoop)
 	if err != nil {
@@ -79,7 +82,7 @@ func (b *bench) metering(ctx context.Context, _ string) error {
 	if err != nil {
 		return err
 	}
-	turns := uint64(b.times(200_000_000, 1_000_000))
+	turns := uint64(b.times(10_000_000, 1_000_000))
 	plain, err := newLoop(ctx, module, turns)
 	if err != nil {
 		return err
@@ -90,12 +93,14 @@ func (b *bench) metering(ctx context.Context, _ string) error {
 		return err
 	}
 	defer counted.rt.Close(ctx)
-	pairs, err := measure.Pairs(b.times(9, 2), func() (float64, error) { return plain.run(ctx) }, func() (float64, error) { return counted.run(ctx) })
+	pairs, err := measure.Pairs(b.times(101, 3), func() (float64, error) { return plain.run(ctx) }, func() (float64, error) { return counted.run(ctx) })
 	if err != nil {
 		return err
 	}
+	best := slices.MinFunc(pairs, func(a, c measure.Pair) int { return cmp.Compare(a.Yardstick, c.Yardstick) }).Yardstick
+	own := slices.MinFunc(pairs, func(a, c measure.Pair) int { return cmp.Compare(a.Subject, c.Subject) }).Subject
 	perTurn := func(seconds float64) string { return fmt.Sprintf("%.2f ns a turn", seconds*1e9/float64(turns)) }
-	b.report.Row(report.AtMost("wasm: a tight loop, metered against not", perTurn(measure.Subject(pairs)), perTurn(measure.Yardstick(pairs)), measure.Ratio(pairs), 2, "x"))
+	b.report.Row(report.AtMost("wasm: a tight loop, metered against not", perTurn(own), perTurn(best), own/best, 2, "x"))
 	return nil
 }
 
