@@ -75,6 +75,14 @@ func (l *links) servePull(link dispatch.Link, held *dispatch.Holdings) {
 	delete(l.helpings, link)
 }
 
+// asker is how a dispatcher's links introduce themselves: that of the gateway hands
+// over jobs, that of the region asks for help.
+func (l *links) asker(d *dispatch.Dispatcher) *wire.Hello {
+	mine := l.hello(nil)
+	mine.Help = d == l.n.region
+	return mine
+}
+
 // restore implements regional.Deps.Restore.
 func (l *links) restore(t journal.Taken, ticket *dispatch.Ticket) bool {
 	held := l.holdings(t.Home, l.n.validator, l.regionWindow(wire.ClassSubtask))

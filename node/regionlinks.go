@@ -157,14 +157,6 @@ func (l *links) reach(d *dispatch.Dispatcher, table map[core.RegionID]core.NodeI
 	return link.Peer(), l.settled(ctx, d, link.Peer(), over)
 }
 
-// asker is how a dispatcher's links introduce themselves: that of the gateway hands
-// over jobs, that of the region asks for help.
-func (l *links) asker(d *dispatch.Dispatcher) *wire.Hello {
-	mine := l.hello(nil)
-	mine.Help = d == l.n.region
-	return mine
-}
-
 // findLeader asks the coordinators that are known, then those that these name.
 func (l *links) findLeader(ctx context.Context, region core.RegionID, mine *wire.Hello) (dispatch.Link, *wire.Hello, error) {
 	asked := map[core.NodeID]bool{l.n.identity.ID(): true}

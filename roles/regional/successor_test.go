@@ -74,6 +74,30 @@ func (h *helper) helps(home *rig) dispatch.Link {
 	return home.below(h.held, a, jobs.ChildInfo{ID: h.id.ID(), Region: west, Group: true})
 }
 
+// untilGate has a worker end its work when the gate opens, or with its context.
+func (w *worker) untilGate() (open func()) {
+	gate := make(chan struct{})
+	w.run = func(ctx context.Context, data []byte) *wire.JobResult {
+		select {
+		case <-gate:
+			return w.compute(data)
+		case <-ctx.Done():
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.causes = append(w.causes, context.Cause(ctx))
+			return failed(failureOf(context.Cause(ctx)))
+		}
+	}
+	return func() { close(gate) }
+}
+
+// succession is what happens around the death of a helping region's leader.
+type succession struct {
+	unnoticed bool // the home still has the link to it
+	cancelled bool // the home ends the job meanwhile
+	away      bool // the next leader does not find the home
+}
+
 // TestHelpersSuccessor: a helping region's leader vanishes in the middle of a
 // subtask. The next one adopts what the worker runs and claims it at the home, and
 // it is run once, also when the home has not noticed anything yet; what the home does
@@ -82,84 +106,77 @@ func (h *helper) helps(home *rig) dispatch.Link {
 //
 // spec 2.1 2.5
 func TestHelpersSuccessor(t *testing.T) {
-	for name, c := range map[string]struct {
-		unnoticed, cancelled, away bool
-	}{
+	for name, c := range map[string]succession{
 		"claimed":                       {},
 		"claimed beside the old link":   {unnoticed: true},
 		"the home cancelled it":         {cancelled: true},
 		"the home is nowhere":           {away: true},
 		"the home lost both and ran it": {away: true, cancelled: true},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				record := journal.NewMemory(journal.Limits{})
-				home := newRig(t, east, 1000, options{})
-				defer home.stop()
-				first := newHelper(t, 2000, 1, record)
-				defer first.stop()
-				far := &worker{id: identity(7)}
-				gate := make(chan struct{})
-				far.run = func(ctx context.Context, data []byte) *wire.JobResult {
-					select {
-					case <-gate:
-						return far.compute(data)
-					case <-ctx.Done():
-						far.mu.Lock()
-						defer far.mu.Unlock()
-						far.causes = append(far.causes, context.Cause(ctx))
-						return failed(failureOf(context.Cause(ctx)))
-					}
-				}
-				works := holdingsOf(west, far)
-				westerly := ad(t, far.id, func(a *wire.Ad) { a.Region = west })
-				first.below(works, westerly, jobs.ChildInfo{ID: far.id.ID(), Region: west})
-				link := first.helps(home)
-				j := home.offer(jobID, sample(), east, west)
-				settle()
-				if n := len(record.Taken(time.Now())); n != 1 || len(far.offers()) != 1 {
-					t.Fatalf("%d records, %d offers", n, len(far.offers()))
-				}
-				first.depose()
-				if !c.unnoticed {
-					_ = link.Close()
-				}
-				time.Sleep(2 * time.Second)
-				if c.cancelled {
-					if err := home.v.Cancel(home.ctx, jobID); err != nil {
-						t.Fatal(err)
-					}
-				}
-				next := newHelper(t, 2001, 2, record)
-				defer next.stop()
-				next.below(works, westerly, jobs.ChildInfo{ID: far.id.ID(), Region: west})
-				if !c.away {
-					next.helps(home)
-				}
-				settle()
-				if c.away {
-					time.Sleep(16 * time.Second)
-				}
-				if c.cancelled || c.away {
-					var f *core.Failure
-					if len(far.causes) != 1 || !errors.As(far.causes[0], &f) {
-						t.Errorf("the worker's work ended for %v", far.causes)
-					}
-				} else {
-					close(gate)
-					if got := j.completed(); got != "55" {
-						t.Errorf("the job gives %s", got)
-					}
-				}
-				time.Sleep(time.Second)
-				next.idle()
-				if n := len(record.Taken(time.Now())); n != 0 || len(far.offers()) != 1 {
-					t.Errorf("%d records are left; the worker had %d offers", n, len(far.offers()))
-				}
-				if c.away && !c.cancelled {
-					_ = home.v.Cancel(home.ctx, jobID)
-				}
-			})
-		})
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { c.test(t) }) })
 	}
+}
+
+func (c succession) test(t *testing.T) {
+	record := journal.NewMemory(journal.Limits{})
+	home, first := newRig(t, east, 1000, options{}), newHelper(t, 2000, 1, record)
+	defer home.stop()
+	defer first.stop()
+	far := &worker{id: identity(7)}
+	open := far.untilGate()
+	works, info := holdingsOf(west, far), jobs.ChildInfo{ID: far.id.ID(), Region: west}
+	westerly := ad(t, far.id, func(a *wire.Ad) { a.Region = west })
+	first.below(works, westerly, info)
+	link := first.helps(home)
+	j := home.offer(jobID, sample(), east, west)
+	settle()
+	if n := len(record.Taken(time.Now())); n != 1 || len(far.offers()) != 1 {
+		t.Fatalf("%d records, %d offers", n, len(far.offers()))
+	}
+	first.depose()
+	if !c.unnoticed {
+		_ = link.Close()
+	}
+	time.Sleep(2 * time.Second)
+	if c.cancelled {
+		if err := home.v.Cancel(home.ctx, jobID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := newHelper(t, 2001, 2, record)
+	defer next.stop()
+	next.below(works, westerly, info)
+	if !c.away {
+		next.helps(home)
+	}
+	settle()
+	c.ends(t, j, far, open)
+	next.idle()
+	if n := len(record.Taken(time.Now())); n != 0 || len(far.offers()) != 1 {
+		t.Errorf("%d records are left; the worker had %d offers", n, len(far.offers()))
+	}
+	if c.away && !c.cancelled {
+		_ = home.v.Cancel(home.ctx, jobID)
+	}
+}
+
+// ends checks what becomes of the job and of the worker's work.
+func (c succession) ends(t *testing.T, j *job, far *worker, open func()) {
+	t.Helper()
+	if c.away {
+		time.Sleep(16 * time.Second)
+	}
+	if !c.cancelled && !c.away {
+		if open(); j.completed() != "55" {
+			t.Errorf("the job gives %s", j.completed())
+		}
+	} else {
+		far.mu.Lock()
+		var f *core.Failure
+		if len(far.causes) != 1 || !errors.As(far.causes[0], &f) {
+			t.Errorf("the worker's work ended for %v", far.causes)
+		}
+		far.mu.Unlock()
+	}
+	time.Sleep(time.Second)
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,7 +123,10 @@ func (r *rig) lost(cause string) float64 {
 
 func (r *rig) exported() float64 { return testutil.ToFloat64(r.metrics.exported) }
 
-func (r *rig) warnings() int { return strings.Count(r.log.String(), `"level":"warn"`) }
+func (r *rig) warnings() int {
+	synctest.Wait()
+	return strings.Count(r.log.String(), `"level":"warn"`)
+}
 
 func fine(int) (*http.Response, error) { return says(200, `{"partialSuccess":{}}`) }
 
@@ -179,19 +183,19 @@ func TestBatches(t *testing.T) {
 // never waits, what has no room is counted, one line a minute tells. It is asked
 // ever more seldom, and what is there when it is back arrives.
 func TestDeadCollector(t *testing.T) {
-	var back bool
+	var back atomic.Bool
 	away := func(n int) (*http.Response, error) {
-		if back {
+		if back.Load() {
 			return fine(n)
 		}
 		return nil, errors.New("connection refused")
 	}
 	exporting(t, away, func(r *rig) {
-		for range 10 * maxQueue {
+		for range 3 * maxQueue {
 			r.Take(sample(0)) // returns at once, or the bubble would stand still
 		}
 		synctest.Wait()
-		if kept := 10*maxQueue - int(r.lost("queue")); kept < maxQueue || kept > maxQueue+maxBatch {
+		if kept := 3*maxQueue - int(r.lost("queue")); kept < maxQueue || kept > maxQueue+maxBatch {
 			t.Errorf("%d spans kept", kept)
 		}
 		time.Sleep(59 * time.Second)
@@ -208,11 +212,11 @@ func TestDeadCollector(t *testing.T) {
 		if r.lost("collector") == 0 {
 			t.Error("no batch was given up")
 		}
-		back = true
+		back.Store(true)
 		time.Sleep(2 * retryMost)
 		synctest.Wait()
-		if sum := r.exported() + r.lost("collector") + r.lost("queue"); sum != 10*maxQueue || r.exported() == 0 {
-			t.Errorf("%v exported and %v accounted for of %d", r.exported(), sum, 10*maxQueue)
+		if sum := r.exported() + r.lost("collector") + r.lost("queue"); sum != 3*maxQueue || r.exported() == 0 {
+			t.Errorf("%v exported and %v accounted for of %d", r.exported(), sum, 3*maxQueue)
 		}
 	})
 }

@@ -1,0 +1,96 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tenzro/tenzro/jobs"
+	"github.com/tenzro/tenzro/wire"
+)
+
+// restored takes up the offer of a unit, with work that ends when the gate opens.
+func (m *member) restored(o *wire.JobOffer, u jobs.Unit) bool {
+	run := func(ctx context.Context, data []byte, progress func(float64)) *wire.JobResult {
+		return m.work(ctx, data, progress)
+	}
+	return m.h.Restore(m.rig.ctx, o, u.Data, &Ticket{Run: run, Cancel: func() {}})
+}
+
+// TestRestore: work that another node of the group took is run from its record, and
+// claimed at whoever leads when there is a link; the result goes there. Under a
+// lease that is held already nothing is taken up.
+//
+// spec 2.5
+func TestRestore(t *testing.T) {
+	overEachLink(t, func(t *testing.T, r *rig) {
+		u := unit(0)
+		m := r.member(1, 4, u)
+		if o := offerIn(3, u); !m.restored(o, u) || m.restored(o, u) || m.h.Idle() || m.h.Linked() {
+			t.Error("the record is not held once")
+		}
+		settle(time.Second)
+		home := m.played(101)
+		home.send(&wire.Adopt{Region: east, Epoch: 3})
+		if c := next[*wire.Claim](home.raw); len(c.Leases) != 1 || c.Leases[0] != claimed(offerIn(3, u), 0.25, false) || !m.h.Linked() {
+			t.Errorf("claimed %+v", c)
+		}
+		settle(time.Minute) // it is renewed as any other
+		if m.ran(u) != 1 || m.cause(u) != nil {
+			t.Errorf("it ran %d times and ended with %v", m.ran(u), m.cause(u))
+		}
+		close(m.gate[string(u.Data)])
+		if got := next[*wire.JobResult](home.raw); got.Lease != offerIn(3, u).Lease || string(got.Output.Inline) != "55" {
+			t.Errorf("result %+v", got)
+		}
+		home.send(&wire.JobVerify{TaskID: u.Task, Index: u.Index, Accepted: true})
+		synctest.Wait()
+		_ = home.Close()
+		synctest.Wait()
+		if !m.h.Idle() || m.h.Linked() {
+			t.Error("something is held still")
+		}
+		m.idle()
+	})
+}
+
+// TestRestoredForNobody: work that no coordinator adopts ends with its lease, at the
+// offer's deadline if that is earlier.
+func TestRestoredForNobody(t *testing.T) {
+	overEachLink(t, func(t *testing.T, r *rig) {
+		u, soon := unit(0), unit(1)
+		soon.Deadline = time.Now().Add(2 * time.Second)
+		m := r.member(1, 4, u, soon)
+		m.restored(offerIn(3, u), u)
+		m.restored(offerIn(3, soon), soon)
+		settle(3 * time.Second)
+		if m.cause(u) != nil || !errors.Is(m.cause(soon), errLinkLost) {
+			t.Errorf("after three seconds they ended with %v and %v", m.cause(u), m.cause(soon))
+		}
+		settle(13 * time.Second)
+		if !errors.Is(m.cause(u), errLinkLost) {
+			t.Errorf("without a coordinator it ended with %v", m.cause(u))
+		}
+		m.idle()
+	})
+}
+
+// TestResultOfAnother: work that goes on at another node of the group leaves no word
+// and nothing to claim.
+func TestResultOfAnother(t *testing.T) {
+	overEachLink(t, func(t *testing.T, r *rig) {
+		u := unit(0)
+		m := r.member(1, 4)
+		m.run = func(context.Context, []byte, func(float64)) *wire.JobResult { return nil }
+		home := m.played(101)
+		home.send(&wire.Adopt{Region: east, Epoch: 3}, offerIn(3, u))
+		next[*wire.JobAccept](home.raw)
+		silent[*wire.JobResult](home.raw, time.Minute)
+		if !m.h.Idle() {
+			t.Error("something is held")
+		}
+		m.idle()
+	})
+}
