@@ -11,8 +11,6 @@ import (
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/internal/event"
 	"github.com/tenzro/tenzro/jobs"
-	"github.com/tenzro/tenzro/jobs/dispatch"
-	"github.com/tenzro/tenzro/jobs/workflow"
 	"github.com/tenzro/tenzro/wire"
 )
 
@@ -166,112 +164,6 @@ func failureOf(cause error) *core.Failure {
 		return &core.Failure{Reason: core.ReasonDeadline, Message: "the task's timeout passed before it was done"}
 	}
 	return &core.Failure{Reason: core.ReasonCancelled, Message: "the node that ran the task stopped"}
-}
-
-// start hands the job's subtasks to the dispatcher.
-func (x *execution) start() { x.launch(nil, x.v.deps.Dispatcher.Submit) }
-
-// launch cuts the job and submits what no kept part answers.
-func (x *execution) launch(kept []jobs.Part, submit func(jobs.Unit, dispatch.Owner) error) {
-	if x.job.Spec.Type == workflow.Type {
-		x.startFlow()
-		return
-	}
-	defer x.v.span(x.id(), "plan", time.Now())
-	err := x.flaw
-	if err == nil {
-		err = x.cut(kept)
-	}
-	if err != nil {
-		x.fail(&core.Failure{Reason: core.ReasonInvalidInput, Message: err.Error()})
-		return
-	}
-	x.note(func(j jobs.Job) (jobs.Job, error) {
-		j.Subtasks, j.Done = len(x.parts), len(x.parts)-x.left
-		return j.To(jobs.Planned, time.Now().UTC())
-	})
-	if x.left == 0 {
-		x.complete()
-		return
-	}
-	x.submit(submit)
-	x.spread()
-}
-
-// cut splits the job's data and fills in the parts that fit it.
-func (x *execution) cut(kept []jobs.Part) error {
-	datas, err := x.split(x.job.Subtasks)
-	if err != nil {
-		return err
-	}
-	parts, left := make([]part, len(datas)), len(datas)
-	for i, data := range datas {
-		parts[i].data = data
-	}
-	for _, k := range kept {
-		if k.Index >= 0 && k.Index < len(parts) && parts[k.Index].output == nil && k.Proof.InputHash == jobs.InputHash(parts[k.Index].data) {
-			p := &parts[k.Index]
-			p.output, p.proof, p.region = k.Output, k.Proof, k.Region
-			left--
-		}
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.parts, x.left = parts, left
-	return nil
-}
-
-func (x *execution) split(n int) ([]json.RawMessage, error) {
-	if n <= 1 {
-		return []json.RawMessage{x.job.Spec.Data}, nil
-	}
-	return x.planner.Split(x.job.Spec.Data, n)
-}
-
-func (x *execution) submit(submit func(jobs.Unit, dispatch.Owner) error) {
-	head, weight := wire.Head(x.job.Spec), max(1, int64(x.cost.Units)/int64(len(x.parts)))
-	head.Requirements = x.pool.Share(head.Requirements)
-	traceparent := x.v.deps.Trace.Context(x.id()).String()
-	for i, p := range x.parts {
-		if p.output != nil {
-			continue
-		}
-		if x.term.ctx.Err() != nil { // the board is another term's by now
-			return
-		}
-		u := jobs.Unit{Key: jobs.Key{Task: x.id(), Index: i}, Class: wire.ClassSubtask, Head: head, Pool: x.pool, Data: p.data,
-			InputHash: jobs.InputHash(p.data), Weight: weight, QueueUntil: x.queue, Deadline: x.job.Deadline(), Gateway: x.job.Gateway, Trace: traceparent}
-		if err := submit(u, x); err != nil {
-			x.abort(&core.Failure{Reason: core.ReasonInternal, Message: "queueing a subtask: " + err.Error()})
-			return
-		}
-		if f := x.needless(); f != nil { // whoever ended the job may not have seen this subtask
-			x.v.deps.Dispatcher.Fail(u.Key, f)
-			return
-		}
-	}
-}
-
-// needless returns why a job that has ended needs no more work, nil while it is open.
-func (x *execution) needless() *core.Failure {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if !x.ended {
-		return nil
-	}
-	return &core.Failure{Reason: core.ReasonCancelled, Message: "the task has ended"}
-}
-
-// spread asks for links to other regions when subtasks wait because the workers
-// here have no room for them or cannot run them: those regions then pull their
-// share.
-func (x *execution) spread() {
-	if x.v.deps.Spread == nil || len(x.job.Regions) < 2 {
-		return
-	}
-	if _, queued, _, _ := x.v.deps.Dispatcher.Load(wire.ClassSubtask); queued > 0 {
-		x.v.deps.Spread(x.job.Regions[1:])
-	}
 }
 
 // note changes the journal's record; a job that has ended keeps it as it is.
