@@ -30,6 +30,7 @@ const (
 // birth is what the parent tells a child before anything else.
 type birth struct {
 	Dir      string // the directory it may use, "" for none
+	Users    bool   // whether it has a user namespace of its own, in which only its threads count
 	Confined bool   // whether the kernel already keeps it from all other files
 }
 

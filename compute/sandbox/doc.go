@@ -16,4 +16,20 @@
 // a child and the machine depends on the system: Active tells, and
 // docs/sandbox.md says what each is good for. A role or a command serves the
 // pool; engines of compute call Run.
+//
+// # In a child
+//
+// A handler finds a bare process: two processors (GOMAXPROCS), no environment, no
+// files but what Granted names, no network, 64 descriptors, UTC. It may keep
+// state from job to job, such as a compiled module, and must not count on it. A
+// standard error of 64 KiB is read only when the child is dead: it is for last
+// words. Memory that it still holds after a job may end its child (Config.Keep).
+//
+// # How a child is confined
+//
+// Serve makes a thread that has no capabilities, sees an empty network and no
+// files, and can never get any of it back; every child is started by that thread
+// and inherits all of it. What would keep the thread itself from starting
+// programs, the filter of system calls above all, the child puts up before it
+// says that it is ready. From then on it is taken for hostile.
 package sandbox

@@ -49,7 +49,7 @@ func openGroups(root string) (*groups, error) {
 			if err = put(dir, "cgroup.subtree_control", "+memory +pids"); err != nil {
 				break
 			}
-			_ = put(dir, "cgroup.subtree_control", "+cpu") // not always delegated
+			_ = put(dir, "cpu.weight", "1") // all guests together, where the group has one
 		}
 	}
 	g.version = version
@@ -62,7 +62,9 @@ func openGroups(root string) (*groups, error) {
 // groupParents returns the directories in which groups can be made: for version 2
 // the group of this process or the one above it, whichever passes the memory
 // controller on to its children; for version 1 this process's group in the
-// hierarchy of memory, and those of pids and cpu where they exist.
+// hierarchy of memory, and that of pids where it exists. The hierarchy of cpu is
+// left alone: a group there would have the weight of an ordinary process, while
+// idle threads have almost none.
 func groupParents(root string) (dirs []string, version int, err error) {
 	text, err := os.ReadFile(filepath.Join(root, "proc/self/cgroup"))
 	if err != nil {
@@ -94,11 +96,9 @@ func groupParents(root string) (dirs []string, version int, err error) {
 
 func parentsV1(mount string, own map[string]string, memory string) ([]string, int, error) {
 	dirs := []string{existingGroup(filepath.Join(mount, "memory"), memory)}
-	for _, controller := range []string{"pids", "cpu"} {
-		if group, ok := own[controller]; ok {
-			if dir := existingGroup(filepath.Join(mount, controller), group); writable(dir) {
-				dirs = append(dirs, dir)
-			}
+	if group, ok := own["pids"]; ok {
+		if dir := existingGroup(filepath.Join(mount, "pids"), group); writable(dir) {
+			dirs = append(dirs, dir)
 		}
 	}
 	return dirs, 1, nil
@@ -176,8 +176,6 @@ func (g *groups) make(name string, pid int) (*group, error) {
 		}
 		one.dirs = append(one.dirs, dir)
 		_ = put(dir, "pids.max", strconv.Itoa(maxThreads)) // each file is in one hierarchy of version 1
-		_ = put(dir, "cpu.shares", "2")
-		_ = put(dir, "cpu.weight", "1")
 		_ = put(dir, "memory.swap.max", "0")
 		if err := put(dir, "cgroup.procs", strconv.Itoa(pid)); err != nil {
 			return one, err
@@ -222,17 +220,6 @@ func (g *group) limit(bytes int64) {
 	_ = put(g.dirs[0], file, strconv.FormatInt(bytes+slack, 10))
 }
 
-// hurry takes the brake off.
-func (g *group) hurry() {
-	if g == nil {
-		return
-	}
-	for _, dir := range g.dirs {
-		_ = put(dir, "cpu.shares", "1024")
-		_ = put(dir, "cpu.weight", "100")
-	}
-}
-
 // killed reports whether the kernel killed the child for its memory.
 func (g *group) killed() bool {
 	if g == nil {
@@ -271,5 +258,5 @@ func surveyGroups() Protection {
 		return p
 	}
 	_ = g.close() // an empty group can always be removed
-	return Protection{Name: p.Name, Active: true, Detail: fmt.Sprintf("version %d: memory, threads, share of the processors", g.version)}
+	return Protection{Name: p.Name, Active: true, Detail: fmt.Sprintf("version %d: memory and threads", g.version)}
 }

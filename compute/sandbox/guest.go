@@ -28,8 +28,9 @@ type guest struct {
 	greeting greeting // set before the first job
 	place    *group   // its control group, nil for none
 
-	jobs  int       // how many it was given; owned by whoever holds it
-	since time.Time // when it became idle
+	jobs  int           // how many it was given; owned by whoever holds it
+	since time.Time     // when it became idle
+	spent time.Duration // CPU time it had used then
 
 	hello   chan greeting           // gets one, before the first job
 	current atomic.Pointer[running] // the job whose frames may come
@@ -173,8 +174,10 @@ func (g *guest) kill(why ending) {
 	if err := killGroup(g.proc.Pid); err != nil {
 		_ = g.proc.Kill() // it is dead already, and the group with it
 	}
-	_ = g.out.SetReadDeadline(time.Unix(1, 0)) // do not wait for what may hold the pipe
-	hurry(g.proc.Pid, g.place)
+	// Nobody waits for what may still hold the pipes.
+	_ = g.out.SetReadDeadline(time.Unix(1, 0))
+	_ = g.in.SetWriteDeadline(time.Unix(1, 0))
+	hurry(g.proc.Pid)
 }
 
 // reap waits for the end of a killed child and closes all that was its own.
@@ -272,4 +275,18 @@ func (g *guest) exit() *os.ProcessState {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.state
+}
+
+// rest notes when the child became idle.
+func (g *guest) rest(now time.Time) {
+	g.since = now
+	g.spent, _ = g.gauge.used()
+}
+
+// restless reports whether an idle child uses more than its runtime needs: keep
+// bytes, and half a second of CPU time for the collections after its last job.
+func (g *guest) restless(keep int64) bool {
+	const allowed = 500 * time.Millisecond
+	used, ok := g.gauge.used()
+	return ok && used-g.spent > allowed || g.gauge.held() > keep
 }

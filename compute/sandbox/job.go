@@ -17,8 +17,8 @@ type Handler func(ctx context.Context, request []byte, output func([]byte)) (res
 
 // Limits bound one job. A field that is 0 means its default.
 type Limits struct {
-	// Memory is how many bytes the child may hold beyond what an idle one holds
-	// (some 20 MiB). It must hold the request, the response and all that the
+	// Memory is how many bytes the child may hold beyond what an idle one holds.
+	// It must hold the request, the response and all that the
 	// handler keeps meanwhile. Default 256 MiB, at least 1 MiB.
 	Memory int64
 	// CPU is the time on processors, all threads of the child together, the

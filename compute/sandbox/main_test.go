@@ -61,6 +61,11 @@ func guests() map[string]Handler {
 			return forever()
 		},
 		"wait": func(context.Context, []byte, func([]byte)) ([]byte, error) { return forever() },
+		"deaf": deaf,
+		"linger": func(ctx context.Context, req []byte, output func([]byte)) ([]byte, error) {
+			go func() { _, _ = spin(ctx, req, output) }()
+			return nil, nil
+		},
 		"stream and wait": func(_ context.Context, _ []byte, output func([]byte)) ([]byte, error) {
 			output([]byte("x"))
 			return forever()
@@ -75,6 +80,21 @@ func guests() map[string]Handler {
 }
 
 func echo(_ context.Context, req []byte, _ func([]byte)) ([]byte, error) { return req, nil }
+
+// deaf answers its job and the next one without reading what that is.
+func deaf(context.Context, []byte, func([]byte)) ([]byte, error) {
+	in, out := os.NewFile(requestFD, ""), os.NewFile(responseFD, "")
+	if err := writeFrame(out, kindResponse, nil); err != nil {
+		return nil, err
+	}
+	if _, err := in.Read(make([]byte, 1)); err != nil {
+		return nil, err
+	}
+	if err := writeFrame(out, kindResponse, nil); err != nil {
+		return nil, err
+	}
+	return forever()
+}
 
 // forever waits longer than any test. An empty select would be a deadlock that
 // the runtime finds.

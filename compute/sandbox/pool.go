@@ -24,7 +24,8 @@ const (
 
 // Config says how many children there are and what they may touch.
 type Config struct {
-	// Warm is the number of idle children kept ready. Each holds some 20 MiB. Too
+	// Warm is the number of idle children kept ready. Each holds some 4 MiB
+	// of its own. Too
 	// few make a job wait for a new process, ten milliseconds or so. 0 is the
 	// number of processors, at most 4; negative is none.
 	Warm int
@@ -68,9 +69,11 @@ type Pool struct {
 	metrics *counters
 	slots   chan struct{} // one for each job that runs
 	births  chan chan<- birthResult
-	refill  chan struct{} // an idle child was taken
+	bearing sync.WaitGroup // children that were started and are not in all yet
+	refill  chan struct{}  // an idle child was taken
 
-	groups *groups // set by Serve before there are children
+	told   sync.Once // the log knows of the walls
+	groups *groups   // set by Serve before there are children
 
 	mu      sync.Mutex
 	serving bool
@@ -198,7 +201,7 @@ func (p *Pool) put(g *guest) {
 	p.mu.Lock()
 	keep := p.serving
 	if keep {
-		g.since = time.Now()
+		g.rest(time.Now())
 		p.idle = append(p.idle, g)
 	}
 	p.mu.Unlock()

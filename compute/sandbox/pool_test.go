@@ -327,7 +327,7 @@ func settled(t *testing.T, p *Pool) {
 		p.mu.Lock()
 		all, idle := len(p.all), len(p.idle)
 		p.mu.Unlock()
-		if all == p.cfg.Warm && idle == all {
+		if all == p.cfg.Warm {
 			return
 		}
 		select {
@@ -345,4 +345,29 @@ func openFiles(t *testing.T) int {
 		t.Skip(err)
 	}
 	return len(names)
+}
+
+// TestSpeaksUnasked: a child that says something while it has no job is ended.
+func TestSpeaksUnasked(t *testing.T) {
+	p := serve(t, Config{Warm: -1})
+	if res := run(t, p, Job{Handler: "raw", Request: []byte("R\x00\x00\x00\x00O\x00\x00\x00\x01x")}); res.Reason != OK {
+		t.Fatalf("%q %s", res.Reason, res.Message)
+	}
+	settled(t, p) // at no child
+}
+
+// TestAnswersUnread: a child that answers a job without reading its request is
+// not used again, and nobody waits for it longer than a moment.
+func TestAnswersUnread(t *testing.T) {
+	p := serve(t, Config{Warm: -1})
+	if res := run(t, p, Job{Handler: "deaf"}); res.Reason != OK {
+		t.Fatalf("%q %s", res.Reason, res.Message)
+	}
+	res := run(t, p, Job{Handler: "echo", Request: make([]byte, 4<<20)}) // which the deaf child gets
+	if res.Reason != OK || len(res.Response) != 0 {
+		t.Errorf("%d bytes, %q %s", len(res.Response), res.Reason, res.Message)
+	}
+	if res := run(t, p, Job{Handler: "echo", Request: []byte("x")}); string(res.Response) != "x" {
+		t.Errorf("%q, %q %s", res.Response, res.Reason, res.Message)
+	}
 }

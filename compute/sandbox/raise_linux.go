@@ -20,7 +20,7 @@ func raiseWalls(b birth) []string {
 	unix.Umask(0o077)
 	_ = os.Chdir("/") // it is there already, unless the parent is of another version
 	walls := []string{}
-	if lowerLimits() == nil {
+	if lowerLimits(b.Users) == nil {
 		walls = append(walls, wallLimits)
 	}
 	if filterCalls(b.Confined) == nil {
@@ -42,11 +42,15 @@ func closeInherited() {
 	_ = unix.CloseRange(looked, 1<<31-1, 0) // nothing of ours is so high
 }
 
-func lowerLimits() error {
-	for resource, limit := range map[int]uint64{
+func lowerLimits(threads bool) error {
+	limits := map[int]uint64{
 		unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: maxFiles, unix.RLIMIT_FSIZE: maxFileSize,
 		unix.RLIMIT_MEMLOCK: 0, unix.RLIMIT_MSGQUEUE: 0,
-	} {
+	}
+	if threads {
+		limits[unix.RLIMIT_NPROC] = maxThreads
+	}
+	for resource, limit := range limits {
 		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: limit, Max: limit}); err != nil {
 			return err
 		}

@@ -34,6 +34,6 @@ func raiseWalls(birth) []string {
 }
 
 // settle, hurry and widen have nothing to do from outside.
-func settle(int)        {}
-func hurry(int, *group) {}
-func widen(*os.File)    {}
+func settle(int)     {}
+func hurry(int)      {}
+func widen(*os.File) {}

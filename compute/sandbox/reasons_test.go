@@ -36,7 +36,6 @@ func TestReasons(t *testing.T) {
 		{"a frame without a name", Job{Handler: "raw", Request: []byte("X\x00\x00\x00\x00")}, Crash, "broke the protocol"},
 		{"greets twice", Job{Handler: "raw", Request: []byte("H\x00\x00\x00\x02{}")}, Crash, "broke the protocol"},
 		{"claims to send 4 GiB", Job{Handler: "raw", Request: []byte("O\xff\xff\xff\xff")}, OutputLimit, "more output"},
-		{"answers and goes on", Job{Handler: "raw", Request: []byte("R\x00\x00\x00\x00O\x00\x00\x00\x01x")}, OK, ""},
 		{"a failure too long", Job{Handler: "raw", Request: []byte("F\x00\x10\x00\x00")}, Crash, "broke the protocol"},
 		{"lies about its end", Job{Handler: "raw", Request: []byte("D\x00\x00\x00\x15{\"Reason\":\"deadline\"}")}, Crash, "no reason that exists"},
 		{"invents a reason", Job{Handler: "raw", Request: []byte("D\x00\x00\x00\x11{\"Reason\":\"gold\"}")}, Crash, "no reason that exists"},

@@ -15,6 +15,10 @@ const pollEvery = 5 * time.Millisecond
 // burialLimit is how long Run waits for a killed child to be dead and reaped.
 const burialLimit = 50 * time.Millisecond
 
+// writtenLimit is how long the writer of a request may need to notice that the
+// child has read it.
+const writtenLimit = time.Second
+
 // run gives job to the child and watches it to its end. The child is dead
 // afterwards unless the answer was a clean one, which ok tells.
 func (g *guest) run(ctx context.Context, job Job) (res Result, ok bool) {
@@ -23,42 +27,53 @@ func (g *guest) run(ctx context.Context, job Job) (res Result, ok bool) {
 	r := &running{job: job, left: job.Limits.Output, done: make(chan answer, 1)}
 	g.gauge.begin(job.Limits)
 	g.current.Store(r)
-	a, ok := answer{}, g.send(job)
-	if ok {
-		a, ok = g.supervise(ctx, r)
-	}
+	sent := make(chan struct{})
+	go g.send(r, sent)
+	a, ok := g.supervise(ctx, r)
 	if ok {
 		g.gauge.told(r.claim)
-	}
-	if !ok {
+		ok = g.read(sent)
+	} else {
 		a = g.remains()
 	}
+	<-sent
 	res = Result{Response: a.response, Reason: a.ending.reason, Message: a.ending.message, Wall: time.Since(start)}
 	res.CPU, res.PeakMemory = g.account()
 	return res, ok
 }
 
-// send writes the order and the request. A request that may not fit into the
-// pipe is written beside the supervision, which ends it by killing the child.
-func (g *guest) send(job Job) bool {
-	text, err := json.Marshal(order{Handler: job.Handler, Memory: job.Limits.Memory, CPU: job.Limits.CPU})
+// send writes the order and the request, beside the supervision: a child that
+// does not read must not keep us from killing it. sent is closed afterwards.
+func (g *guest) send(r *running, sent chan<- struct{}) {
+	defer close(sent)
+	text, err := json.Marshal(order{Handler: r.job.Handler, Memory: r.job.Limits.Memory, CPU: r.job.Limits.CPU})
 	if err != nil {
+		return // impossible for these types, and the job would end at its deadline
+	}
+	frames := make([]byte, 0, len(text)+2*headerSize+min(len(r.job.Request), maxPiece))
+	frames = append(appendHeader(frames, kindJob, len(text)), text...)
+	frames = appendHeader(frames, kindRequest, len(r.job.Request))
+	rest := r.job.Request
+	if len(rest) <= maxPiece {
+		frames, rest = append(frames, rest...), nil
+	}
+	if _, err := g.in.Write(frames); err == nil && len(rest) > 0 {
+		_, _ = g.in.Write(rest) // the reader notices a dead child
+	}
+}
+
+// read reports whether the child has taken its whole request: one that answers
+// before that has an engine no more, and the rest would be in the next one's way.
+func (g *guest) read(sent <-chan struct{}) bool {
+	timer := time.NewTimer(writtenLimit)
+	defer timer.Stop()
+	select {
+	case <-sent:
+		return true
+	case <-timer.C:
+		g.dismiss()
 		return false
 	}
-	const fits = 32 << 10
-	if len(job.Request) > fits {
-		go func() {
-			if writeFrame(g.in, kindJob, text) == nil {
-				_ = writeFrame(g.in, kindRequest, job.Request) // the reader notices a dead child
-			}
-		}()
-		return true
-	}
-	frames := make([]byte, 0, len(text)+len(job.Request)+2*headerSize)
-	frames = append(appendHeader(frames, kindJob, len(text)), text...)
-	frames = append(appendHeader(frames, kindRequest, len(job.Request)), job.Request...)
-	_, err = g.in.Write(frames)
-	return err == nil
 }
 
 // supervise waits for the answer, and kills the child when that takes more of

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/tenzro/tenzro/core"
 )
 
@@ -22,12 +24,18 @@ func (p *Pool) Serve(ctx context.Context) error {
 		p.log.Debug().Err(err).Msg("no control groups for sandbox children")
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	mothers := make(chan struct{})
-	go apart(func() { defer close(mothers); p.bear(ctx) })
+	barren, release := make(chan struct{}), make(chan struct{})
+	go apart(func() {
+		p.bear(ctx)
+		close(barren)
+		<-release // children die with this thread, and are to be told why before
+	})
 	p.keep(ctx)
 	cancel()
-	<-mothers
+	<-barren
+	p.bearing.Wait()
 	p.close()
+	close(release)
 	if err := p.groups.close(); err != nil {
 		p.log.Debug().Err(err).Msg("cannot remove control groups")
 	}
@@ -102,18 +110,24 @@ func (p *Pool) idleCount() int {
 	return len(p.idle)
 }
 
-// sweep ends children beyond Config.Warm that nobody used for a while.
+// sweep ends children beyond Config.Warm that nobody used for a while, and those
+// that do something while they should not.
 func (p *Pool) sweep(now time.Time) {
 	p.mu.Lock()
-	var old []*guest
-	for len(p.idle) > p.cfg.Warm && now.Sub(p.idle[0].since) > idleLimit {
-		old = append(old, p.idle[0])
-		p.idle = p.idle[1:]
-	}
-	p.mu.Unlock()
-	for _, g := range old {
-		g.dismiss()
-	}
+	defer p.mu.Unlock()
+	many := len(p.idle) - p.cfg.Warm
+	p.idle = slices.DeleteFunc(p.idle, func(g *guest) bool {
+		restless := g.restless(p.cfg.Keep)
+		if restless {
+			p.log.Warn().Int("pid", g.proc.Pid).Msg("a sandbox child works without a job: a guest may have broken out in it")
+		}
+		old := many > 0 && now.Sub(g.since) > idleLimit
+		if old || restless {
+			many--
+			g.dismiss()
+		}
+		return old || restless
+	})
 }
 
 // close ends every child.
@@ -142,9 +156,19 @@ func (p *Pool) born(ctx context.Context) (*guest, error) {
 	if g.greeting, err = g.greeted(ctx); err != nil {
 		return nil, err
 	}
+	p.told.Do(func() { p.tell(g.greeting) })
 	settle(g.proc.Pid)
 	g.gauge.ready()
 	return g, nil
+}
+
+// tell logs once what the children put up themselves.
+func (p *Pool) tell(hello greeting) {
+	level := zerolog.DebugLevel
+	if !slices.Contains(hello.Walls, wallCalls) || !slices.Contains(hello.Walls, wallLimits) {
+		level = zerolog.WarnLevel
+	}
+	p.log.WithLevel(level).Strs("walls", hello.Walls).Msg("sandbox children are ready; tenzro doctor lists what keeps guests in")
 }
 
 func (p *Pool) started(ctx context.Context) (*guest, error) {
@@ -159,6 +183,7 @@ func (p *Pool) started(ctx context.Context) (*guest, error) {
 		return nil, core.Errorf(core.Unavailable, "sandbox", "nobody serves the pool")
 	}
 	r := <-born // the thread that took the order answers always
+	defer p.bearing.Done()
 	if r.err == nil {
 		p.enter(r.guest)
 	}
@@ -175,6 +200,7 @@ func (p *Pool) bear(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case born := <-p.births:
+			p.bearing.Add(1)
 			g, err := c.start()
 			born <- birthResult{g, err}
 		}

@@ -32,10 +32,9 @@ func settle(pid int) {
 	}
 }
 
-// hurry gives a child that was killed the time to die: its group's share of the
-// processors, and, where this process may, its priority.
-func hurry(pid int, place *group) {
-	place.hurry()
+// hurry gives a child that was killed the time to die: an ordinary thread's, as
+// far as this process may.
+func hurry(pid int) {
 	eachThread(pid, func(tid int) {
 		_ = unix.SchedSetAttr(tid, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: lowest}, 0)
 		_ = unix.Setpriority(unix.PRIO_PROCESS, tid, 0)

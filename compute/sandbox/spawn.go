@@ -74,7 +74,7 @@ func (c *cell) start() (*guest, error) {
 		return nil, core.Errorf(core.Internal, "sandbox", "opening pipes: %w", err).WithHint("raise the limit of open files")
 	}
 	defer e.closeAll(e.request, e.response, e.stderr)
-	text, err := json.Marshal(birth{Dir: c.dir, Confined: c.walls.confine()})
+	text, err := json.Marshal(birth{Dir: c.dir, Confined: c.walls.confine(), Users: c.walls.users()})
 	if err != nil {
 		e.closeAll(e.in, e.out, e.errors)
 		return nil, err

@@ -72,6 +72,10 @@ func (w *walls) grants() bool { return w.landlock > 0 }
 // confine reports whether children are kept from files by what is inherited.
 func (w *walls) confine() bool { return w.landlock > 0 }
 
+// users reports whether a limit on the threads of a user counts those of a child
+// only: since kernel 5.14, and landlock 2 came with 5.19.
+func (w *walls) users() bool { return w.flags&unix.CLONE_NEWUSER != 0 && w.landlock >= 2 }
+
 func (w *walls) close() { _ = w.null.Close() }
 
 // start starts a child, which dies with the calling thread.

@@ -14,8 +14,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -321,4 +323,42 @@ func BenchmarkGauge(b *testing.B) {
 		g.used()
 		g.held()
 	}
+}
+
+// TestRestless: a guest that goes on after its job was answered, which only one
+// that broke out can, is ended although nobody asked for a job.
+func TestRestless(t *testing.T) {
+	p := serve(t, Config{Warm: 1})
+	if res := run(t, p, Job{Handler: "linger"}); res.Reason != OK {
+		t.Fatalf("%q %s", res.Reason, res.Message)
+	}
+	p.mu.Lock()
+	pid := p.idle[len(p.idle)-1].proc.Pid
+	p.mu.Unlock()
+	limit, tick := time.After(2*time.Minute), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for alive(pid) {
+		select {
+		case now := <-tick.C:
+			p.sweep(now)
+		case <-limit:
+			t.Fatal("the child goes on")
+		}
+	}
+}
+
+// TestSweep ends idle children beyond those that are kept, when they are old.
+func TestSweep(t *testing.T) {
+	p := serve(t, Config{Warm: 1, Max: 3})
+	var group sync.WaitGroup
+	for range 3 {
+		group.Go(func() { run(t, p, Job{Handler: "hold", Request: make([]byte, 1)}) })
+	}
+	group.Wait()
+	p.sweep(time.Now())
+	if p.idleCount() == 0 {
+		t.Error("nothing is idle")
+	}
+	p.sweep(time.Now().Add(2 * idleLimit))
+	settled(t, p)
 }

@@ -27,6 +27,8 @@ func (w *walls) grants() bool { return true }
 
 func (w *walls) confine() bool { return false }
 
+func (w *walls) users() bool { return false }
+
 func (w *walls) close() { _ = w.null.Close() }
 
 // start starts a child in a process group of its own.
