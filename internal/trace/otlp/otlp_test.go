@@ -79,8 +79,27 @@ func (c *collector) spans() (out []int) {
 type rig struct {
 	*Exporter
 	c    *collector
-	log  bytes.Buffer
+	log  logbook
 	stop func()
+}
+
+// logbook is a log that can be read while it is written.
+type logbook struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *logbook) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logbook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // exporting runs a test with an exporter that is served, on virtual time.
