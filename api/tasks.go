@@ -27,7 +27,7 @@ func (s *Server) taskRoutes() []*route {
 	return []*route{
 		{method: http.MethodPost, path: base, tag: tagTasks, serve: s.createTask, bigBody: true, in: []any{core.TaskSpec{}},
 			summary: "Submit a task; with ?wait= the answer is its result when it ends in time",
-			params:  []param{waitParam(), idempotencyParam(), {inHeader, "traceparent", "W3C Trace Context that the task belongs to; a wrong one is ignored"}},
+			params:  []param{waitParam(), reuseParam(), idempotencyParam(), {inHeader, "traceparent", "W3C Trace Context that the task belongs to; a wrong one is ignored"}},
 			out:     map[int][]any{http.StatusOK: {core.TaskResult{}}, http.StatusAccepted: {core.TaskStatus{}}}},
 		{method: http.MethodGet, path: base, tag: tagTasks, serve: s.listTasks, summary: "The newest tasks of all regions", out: one(core.TaskPage{}),
 			params: []param{{inQuery, "status", "only tasks in this state"}, {inQuery, "type", "only tasks of this type"},
@@ -52,6 +52,12 @@ func (s *Server) submit(x *exchange) (core.TaskStatus, error) {
 	}
 	spec.Submitter = x.submitter
 	defer s.releaseMemory(x) // what follows may wait long and needs no body
+	switch once, err := x.reuse(); {
+	case err != nil:
+		return core.TaskStatus{}, err
+	case once: // the content is the key, whatever other one is given
+		return s.submitOnce(x.traceContext(), spec)
+	}
 	return s.deps.Tasks.Submit(x.traceContext(), spec, key)
 }
 

@@ -34,6 +34,8 @@ func TestTasksV1(t *testing.T) {
 		{"long key", "POST", "/tasks", sample, []string{"Idempotency-Key: " + strings.Repeat("k", 129)}, nil, 400, `"field":"Idempotency-Key"`},
 		{"two keys", "POST", "/tasks", sample, []string{"Idempotency-Key: a", "Idempotency-Key: a"}, nil, 400, `"field":"Idempotency-Key"`},
 		{"longest key", "POST", "/tasks", sample, []string{"Idempotency-Key: " + strings.Repeat("k", 128)}, nil, 202, ""},
+		{"reuse", "POST", "/api/v1/tasks?reuse=true", sample, []string{"Idempotency-Key: a"}, nil, 202, `"status":"pending"`},
+		{"reuse that is no word", "POST", "/api/v1/tasks?reuse=perhaps", sample, nil, nil, 400, `"field":"reuse"`},
 		{"list", "GET", "/api/v1/tasks", "", nil, nil, 200, `{"tasks":[{"taskId":"abc123"`},
 		{"list by state", "GET", "/api/v1/tasks?status=failed&limit=5", "", nil, nil, 200, `{"tasks":[]}`},
 		{"list of an unknown state", "GET", "/api/v1/tasks?status=done", "", nil, nil, 400, `"field":"status"`},

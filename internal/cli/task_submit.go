@@ -27,15 +27,22 @@ or, with --type and --data, one of any other type:
    tenzro task submit --type vsa_evolution --data @exemplars.json --parallelism 4
    tenzro task submit --type map --data @rows.json --parallelism 16
 
-The types are compute, map, vsa, vsa_evolution and benchmark.
+The types are compute, map, vsa, vsa_evolution, wasm and benchmark; "tenzro wasm run"
+is the short way to run a program.
 
 Prints the task's id, or with --wait its result.`
 
 func (s *shell) taskSubmitCommand() *ucli.Command {
 	return &ucli.Command{
 		Name: "submit", Usage: "hand in a task", ArgsUsage: "[FILE|-]", Description: submitHelp, Action: s.taskSubmit,
-		Flags: nodeFlags(append(specFlags(), append(waitFlags(), outputFlag())...)...),
+		Flags: nodeFlags(append(specFlags(), append(waitFlags(), reuseFlag(), outputFlag())...)...),
 	}
+}
+
+const flagReuse = "reuse"
+
+func reuseFlag() ucli.Flag {
+	return &ucli.BoolFlag{Name: flagReuse, Usage: "take the result of your earlier task of exactly this content, if there is one that did not fail"}
 }
 
 func specFlags() []ucli.Flag {
@@ -68,7 +75,7 @@ func (s *shell) taskSubmit(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	status, err := cl.Submit(c.Context, spec)
+	status, err := cl.Submit(c.Context, spec, c.Bool(flagReuse))
 	if err != nil {
 		return err
 	}

@@ -55,6 +55,7 @@ func (s *shell) wasmCommand() *ucli.Command {
 				&ucli.Int64Flag{Name: flagFuel, Usage: "`UNITS` of fuel; a unit is about a third of a nanosecond", Value: wasm.DefaultFuel},
 				&ucli.Int64Flag{Name: flagMemory, Usage: "memory of the program in `MIB`", Value: wasm.DefaultMemoryMB},
 				&ucli.DurationFlag{Name: flagTimeout, Usage: "`TIME` the program may take", DefaultText: "10m"},
+				reuseFlag(),
 				&ucli.BoolFlag{Name: flagLocal, Usage: "run in this machine's sandbox and ask no node"},
 			), Action: s.wasmRun},
 	}}

@@ -152,7 +152,7 @@ func (s *shell) runOnNetwork(c *ucli.Context, data json.RawMessage) (json.RawMes
 	if err != nil {
 		return nil, err
 	}
-	status, err := cl.Submit(c.Context, text)
+	status, err := cl.Submit(c.Context, text, c.Bool(flagReuse))
 	if err != nil {
 		return nil, err
 	}

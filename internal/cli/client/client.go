@@ -89,10 +89,15 @@ func (c *Client) GetInto(ctx context.Context, path string, query url.Values, out
 	return decode(out)(c.Get(ctx, path, query))
 }
 
-// Submit hands in a task in its JSON form and returns the node's answer.
-func (c *Client) Submit(ctx context.Context, spec []byte) (core.TaskStatus, error) {
+// Submit hands in a task in its JSON form and returns the node's answer. With reuse
+// an earlier task of the same content, if there is one, is the answer.
+func (c *Client) Submit(ctx context.Context, spec []byte, reuse bool) (core.TaskStatus, error) {
 	var status core.TaskStatus
-	err := decode(&status)(c.call(ctx, http.MethodPost, "/api/v1/tasks", nil, spec))
+	var query url.Values
+	if reuse {
+		query = url.Values{"reuse": {"true"}}
+	}
+	err := decode(&status)(c.call(ctx, http.MethodPost, "/api/v1/tasks", query, spec))
 	return status, err
 }
 

@@ -102,12 +102,12 @@ func TestRequestsCarryTokenAndKey(t *testing.T) {
 	c := fake(t, "secret", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if r.Header.Get("Authorization") != "Bearer secret" || r.Header.Get("Idempotency-Key") == "" ||
-			r.Header.Get("Content-Type") != "application/json" || string(body) != `{"type":"compute"}` {
+			r.Header.Get("Content-Type") != "application/json" || string(body) != `{"type":"compute"}` || r.URL.RawQuery != "reuse=true" {
 			t.Errorf("request %v %v %s", r.URL, r.Header, body)
 		}
 		_, _ = io.WriteString(w, `{"taskId":"t1","status":"pending"}`)
 	})
-	status, err := c.Submit(context.Background(), []byte(`{"type":"compute"}`))
+	status, err := c.Submit(context.Background(), []byte(`{"type":"compute"}`), true)
 	if err != nil || status.TaskID != "t1" || status.Status != core.TaskPending {
 		t.Errorf("status %+v, error %v", status, err)
 	}

@@ -54,7 +54,7 @@ func (n *Network) Submit(ctx context.Context) (Answer, error) {
 		return Answer{}, err
 	}
 	defer c.Close()
-	status, err := c.Submit(ctx, []byte(Sample))
+	status, err := c.Submit(ctx, []byte(Sample), false)
 	if err != nil {
 		return Answer{}, err
 	}
