@@ -37,7 +37,8 @@ func reuse(t *testing.T, api, task string) core.TaskResult {
 // spec 2.63
 func TestReuse(t *testing.T) {
 	t.Parallel()
-	_, api := gatewayOf(t)
+	n, api := gatewayOf(t)
+	answers55(t, n) // its region is led from here on
 	const format = `{"type":"compute","data":{"input":[1,2,%d],"operations":["sum"]}}`
 	first := reuse(t, api, fmt.Sprintf(format, 3))
 	again := reuse(t, api, `{"data": {"input":[1,2,3],"operations":["sum"]}, "type": "compute"}`)
