@@ -90,7 +90,7 @@ func (m *Mapper) combine(ctx context.Context, t *task, results []byte) (json.Raw
 // the input of another.
 func (t *task) join(results []byte) (json.RawMessage, error) {
 	list, _, _ := template.Elements(results, MaxItems)
-	var all []byte
+	all := []byte{} // "" and not null
 	for i, one := range list {
 		out, err := t.program.Output(one)
 		if err != nil {
