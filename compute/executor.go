@@ -61,6 +61,18 @@ type Meter interface {
 	Metric(data, result json.RawMessage) (float64, error)
 }
 
+// Program is what a planner has besides when its tasks are programs: code that many
+// tasks may share, and an output of bytes.
+type Program interface {
+	// Outline returns data, which may have holes, with the code replaced by the least
+	// there can be. What Check and Validate say of tasks that differ elsewhere only
+	// they say of the outlines too, once Check has accepted one of them whole.
+	Outline(data json.RawMessage) json.RawMessage
+	// Output returns what the program of a result that Validate accepted wrote to its
+	// standard output. One that ended badly is a *core.Failure.
+	Output(result json.RawMessage) ([]byte, error)
+}
+
 // MetricOf returns the quality of a result that p's Validate accepted: 1 where
 // results are exact.
 func MetricOf(p Planner, data, result json.RawMessage) (float64, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs/template"
+	"github.com/tenzro/tenzro/wire"
 )
 
 // Type is the task type this engine runs.
@@ -67,11 +68,37 @@ func (m *Mapper) Run(ctx context.Context, data json.RawMessage, progress func(fl
 		metric = min(metric, out.Metric)
 	}
 	results = append(results, ']')
-	if t.reduce == nil || t.data.Partial {
+	if t.listed() {
 		return compute.Output{Result: results, Metric: metric}, nil
 	}
-	reduced, err := m.reduce(ctx, t, results)
-	return compute.Output{Result: reduced, Metric: 1}, err
+	combined, err := m.combine(ctx, t, results)
+	return compute.Output{Result: combined, Metric: 1}, err
+}
+
+// listed reports whether the result is the list of results.
+func (t *task) listed() bool { return t.reduce == nil && !t.concat || t.data.Partial }
+
+// combine makes one result of the list of all.
+func (m *Mapper) combine(ctx context.Context, t *task, results []byte) (json.RawMessage, error) {
+	if t.concat {
+		return t.join(results)
+	}
+	return m.reduce(ctx, t, results)
+}
+
+// join puts the outputs of programs behind each other, as the base64 that can be
+// the input of another.
+func (t *task) join(results []byte) (json.RawMessage, error) {
+	list, _, _ := template.Elements(results, MaxItems)
+	all := []byte{} // "" and not null
+	for i, one := range list {
+		out, err := t.program.Output(one)
+		if err != nil {
+			return nil, ofItem(t.data.From+i, err)
+		}
+		all = append(all, out...)
+	}
+	return json.Marshal(all) // shorter than the list was
 }
 
 func (t *task) run(ctx context.Context, i int, progress func(float64)) (compute.Output, error) {
@@ -179,10 +206,10 @@ func (m *Mapper) Merge(data json.RawMessage, partials []json.RawMessage) (json.R
 		}
 	}
 	results[len(results)-1] = ']'
-	if t.reduce == nil || t.data.Partial {
+	if t.listed() {
 		return results, nil
 	}
-	return m.reduce(context.Background(), t, results)
+	return m.combine(context.Background(), t, results)
 }
 
 // resultsOf takes a list of results apart. Only the form that Run writes counts:
@@ -206,7 +233,10 @@ func (m *Mapper) Validate(data, result json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	if t.reduce != nil && !t.data.Partial {
+	switch {
+	case t.concat && !t.data.Partial:
+		return joined(result)
+	case !t.listed():
 		return m.again(t, data, result)
 	}
 	list, err := resultsOf("result", result, len(t.items))
@@ -214,13 +244,24 @@ func (m *Mapper) Validate(data, result json.RawMessage) error {
 		return err
 	}
 	for i, one := range list {
-		own, err := t.item(i)
+		own, err := t.judged(i)
 		if err == nil {
 			err = t.planner.Validate(own, one)
 		}
 		if err != nil {
 			return core.Errorf(core.Corrupt, "result", "item %d: %w", t.data.From+i, err)
 		}
+	}
+	return nil
+}
+
+// joined judges outputs that a worker put behind each other. No program runs where
+// results are judged.
+func joined(result json.RawMessage) error {
+	var all []byte
+	err := wire.DecodeStrict(result, &all)
+	if again, _ := json.Marshal(all); err != nil || all == nil || len(result) > core.MaxTaskBytes || !bytes.Equal(again, result) {
+		return core.Errorf(core.Corrupt, "result", "result is not the base64 of outputs")
 	}
 	return nil
 }
@@ -244,7 +285,7 @@ func (m *Mapper) again(t *task, data, result json.RawMessage) error {
 // reduced.
 func (m *Mapper) Metric(data, result json.RawMessage) (float64, error) {
 	t, err := m.decode(data)
-	if err != nil || t.reduce != nil && !t.data.Partial {
+	if err != nil || !t.listed() {
 		return 1, err
 	}
 	metric := 1.0
@@ -255,7 +296,7 @@ func (m *Mapper) Metric(data, result json.RawMessage) (float64, error) {
 	for i := 0; i < len(list) && err == nil; i++ {
 		var own json.RawMessage
 		var one float64
-		if own, err = t.item(i); err == nil {
+		if own, err = t.judged(i); err == nil {
 			one, err = compute.MetricOf(t.planner, own, list[i])
 		}
 		metric = min(metric, one)

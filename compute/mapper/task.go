@@ -52,7 +52,14 @@ type task struct {
 	planner compute.Planner
 	text    template.Template
 	items   [][]byte
-	reduce  json.RawMessage // operations; nil: the results are listed
+	reduce  json.RawMessage // operations; nil: the results are listed or joined
+	concat  bool            // the outputs of programs are joined
+
+	// program is the planner of programs, nil of others; short is text without the
+	// code, saved how much shorter. For other types it is text itself.
+	program compute.Program
+	short   template.Template
+	saved   int
 	units   float64
 }
 
@@ -97,7 +104,23 @@ func (m *Mapper) decode(data json.RawMessage) (*task, error) {
 	if t.items, err = t.data.Over.items(); err != nil {
 		return nil, err
 	}
+	if err := t.outline(); err != nil {
+		return nil, under("data.task.data", err)
+	}
 	return t, t.combine()
+}
+
+// outline prepares for judging many items: a program has its code in each.
+func (t *task) outline() (err error) {
+	t.short = t.text
+	var is bool
+	if t.program, is = t.planner.(compute.Program); !is {
+		return nil
+	}
+	short := t.program.Outline(t.data.Task.Data)
+	t.saved = len(t.data.Task.Data) - len(short)
+	t.short, err = template.Parse(short)
+	return err
 }
 
 // below puts an error of the decoder under "data".
@@ -117,8 +140,11 @@ func (t *task) combine() error {
 	}
 	var name string
 	if wire.DecodeStrict(t.data.Combine, &name) == nil {
-		if name != "list" {
-			return invalid("data.combine", "%.32q is unknown", name).WithHint(`use "list", or {"reduce":["sum"]}`)
+		switch t.concat = name == "concat"; {
+		case t.concat && t.program == nil:
+			return invalid("data.combine", "%q joins the outputs of programs; tasks of type %q have none", name, string(t.data.Task.Type)).WithHint(`use "list"`)
+		case !t.concat && name != "list":
+			return invalid("data.combine", "%.32q is unknown", name).WithHint(`use "list", "concat", or {"reduce":["sum"]}`)
 		}
 		return nil
 	}
@@ -126,15 +152,33 @@ func (t *task) combine() error {
 		Reduce json.RawMessage `json:"reduce"`
 	}
 	if err := wire.DecodeStrictClosed(t.data.Combine, &how); err != nil || how.Reduce == nil {
-		return invalid("data.combine", "must be \"list\" or an object with reduce").WithHint(`write for example {"reduce":["sum"]}`)
+		return invalid("data.combine", "must be \"list\", \"concat\" or an object with reduce").WithHint(`write for example {"reduce":["sum"]}`)
+	}
+	if t.program != nil {
+		return invalid("data.combine.reduce", "is for numbers, and the result of a program is none").WithHint(`use "concat" and a step of a workflow that reduces`)
 	}
 	t.reduce = how.Reduce
 	return nil
 }
 
 // item returns the data of the inner task for one item.
-func (t *task) item(i int) (json.RawMessage, error) {
-	data, err := t.text.Element(t.items[i], t.data.From+i)
+func (t *task) item(i int) (json.RawMessage, error) { return t.fill(t.text, i) }
+
+// judged returns what the planner is shown of the data for one item: all of the
+// first, and of the others all but the code, which is the same.
+func (t *task) judged(i int) (json.RawMessage, error) {
+	if i == 0 {
+		return t.item(i)
+	}
+	data, err := t.fill(t.short, i)
+	if err == nil && len(data)+t.saved > core.MaxTaskBytes {
+		err = core.Errorf(core.Exhausted, "data", "its data would have more than %d bytes", core.MaxTaskBytes)
+	}
+	return data, err
+}
+
+func (t *task) fill(text template.Template, i int) (json.RawMessage, error) {
+	data, err := text.Element(t.items[i], t.data.From+i)
 	if err == nil {
 		var whole json.RawMessage
 		err = wire.DecodeStrict(data, &whole)
@@ -145,12 +189,12 @@ func (t *task) item(i int) (json.RawMessage, error) {
 // check judges every item's data, and what all of it costs.
 func (m *Mapper) check(t *task) error {
 	const reference = template.MaxPath + 64 // is no longer
-	if fixed := len(t.text.Text) - reference*len(t.text.Holes); fixed > MaxFilled/len(t.items) {
+	if fixed := len(t.short.Text) - reference*len(t.short.Holes); fixed > MaxFilled/len(t.items) {
 		return tooLong()
 	}
 	filled := 0
 	for i := range t.items {
-		data, err := t.item(i)
+		data, err := t.judged(i)
 		if err != nil {
 			return under("data.task.data", fmt.Errorf("item %d: %w", t.data.From+i, err))
 		}

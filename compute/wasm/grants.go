@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// checkArgs wants words for a command, and for other functions numbers, with or
-// without quotes. Whether they fit the parameters only the module tells.
+// checkArgs wants words or numbers. Whether they fit the parameters of a function
+// only the module tells.
 func (t *Task) checkArgs() error {
 	if len(t.Args) > MaxArgs {
 		return invalid("data.args", "put long input into stdin or a file", "data.args has %d entries; at most %d are allowed", len(t.Args), MaxArgs)
@@ -24,18 +24,24 @@ func (t *Task) checkArgs() error {
 		}
 		word, isWord := asWord(raw)
 		switch {
-		case t.command() && !isWord:
-			return invalid(field, "write the arguments of a program as strings", "%s is not a string", field)
 		case isWord && strings.ContainsRune(word, 0):
 			return invalid(field, "put binary input into stdin or a file", "%s contains a zero byte", field)
 		case !isWord && !isNumber(raw):
-			return invalid(field, "write numbers", "%s is neither a number nor a string", field)
+			return invalid(field, "write anything longer into stdin, input or a file", "%s is neither a number nor a string", field)
 		}
 	}
 	return nil
 }
 
 func argField(i int) string { return fmt.Sprintf("data.args[%d]", i) }
+
+// asArg returns an argument of a command: a string, or a number as it is written.
+func asArg(raw json.RawMessage) (word string, ok bool) {
+	if word, ok = asWord(raw); !ok && isNumber(raw) {
+		return string(bytes.TrimSpace(raw)), true
+	}
+	return word, ok
+}
 
 // asWord returns the text of a JSON string.
 func asWord(raw json.RawMessage) (word string, ok bool) {

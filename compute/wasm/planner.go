@@ -1,19 +1,34 @@
 package wasm
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 
 	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 )
 
-// fuelPerUnit is how much fuel is one elementary operation of compute.Cost.
-const fuelPerUnit = 3
+const (
+	// maxTail is how much of its standard error is told when a program failed.
+	maxTail = 300
+	// fuelPerUnit is how much fuel is one elementary operation of compute.Cost.
+	fuelPerUnit = 3
+	// leastModule is the shortest text of a module that a planner accepts: it does not
+	// look behind the header.
+	leastModule = `"AGFzbQEAAAA="`
+	// outlineFrom is from what length on a module is left out of an outline: no name in
+	// a task is as long, so its text can stand for nothing else.
+	outlineFrom = 4096
+)
 
 // Planner is how a gateway and a region check a task. A program is never cut.
 type Planner struct{}
 
-var _ compute.Planner = Planner{}
+var (
+	_ compute.Planner = Planner{}
+	_ compute.Program = Planner{}
+)
 
 // Check implements compute.Planner. The cost is that of all the fuel: how much of
 // it a program needs is not known before it has run.
@@ -61,4 +76,28 @@ func (Planner) Validate(data, result json.RawMessage) error {
 		return corrupt("is not written in the canonical form")
 	}
 	return nil
+}
+
+// Outline implements compute.Program.
+func (Planner) Outline(data json.RawMessage) json.RawMessage {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(data, &fields) != nil {
+		return data
+	}
+	module := fields["module"]
+	if len(module) < outlineFrom || module[0] != '"' { // a hole is an object
+		return data
+	}
+	return bytes.Replace(data, module, []byte(leastModule), 1)
+}
+
+// Output implements compute.Program. The message ends with the last of what the
+// program had to say, as that of any program that failed.
+func (Planner) Output(result json.RawMessage) ([]byte, error) {
+	r, err := DecodeResult(result)
+	if err == nil && r.ExitCode != 0 {
+		tail := string(r.Stderr[max(0, len(r.Stderr)-maxTail):])
+		err = &core.Failure{Reason: core.ReasonExecutionFailed, Message: bounded(fmt.Sprintf("the program ended with exit code %d: %s", r.ExitCode, tail))}
+	}
+	return r.Stdout, err
 }

@@ -56,9 +56,9 @@ func (r *run) name(req *request) error {
 	if req.command() {
 		r.args = []string{programName}
 		for _, raw := range req.Args {
-			word, ok := asWord(raw)
+			word, ok := asArg(raw)
 			if !ok {
-				return fmt.Errorf("argument %d of a command is no string", len(r.args))
+				return fmt.Errorf("argument %d of a command is neither string nor number", len(r.args))
 			}
 			r.args = append(r.args, word)
 			r.words += int64(len(word))

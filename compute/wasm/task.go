@@ -44,11 +44,14 @@ type Task struct {
 	Module []byte `json:"module"`
 	// Function is the export to call; empty is StartFunction, a WASI command.
 	Function string `json:"function,omitempty"`
-	// Args are a command's words, as strings. Any other function takes numbers, or
-	// strings with numbers, by the types of its parameters.
+	// Args are a command's words: strings, or numbers as they are written. Any other
+	// function takes numbers, or strings with numbers, by the types of its parameters.
 	Args  []json.RawMessage `json:"args,omitempty"`
 	Env   map[string]string `json:"env,omitempty"`
 	Stdin []byte            `json:"stdin,omitempty"`
+	// Input is Stdin as JSON, in the characters it is written in; Decode moves it
+	// there.
+	Input json.RawMessage `json:"input,omitempty"`
 	// Files are what the program finds below "/", read-only, by path.
 	Files  map[string][]byte `json:"files,omitempty"`
 	Limits Limits            `json:"limits,omitzero"`
@@ -73,6 +76,12 @@ func Decode(data []byte) (Task, error) {
 	}
 	if err := wire.DecodeStrictClosed(data, &t); err != nil {
 		return t, inside(err)
+	}
+	if t.Input != nil {
+		if t.Stdin != nil {
+			return t, invalid("data.input", "leave one of them out", "data.input and data.stdin are both given")
+		}
+		t.Stdin, t.Input = t.Input, nil
 	}
 	t.fill()
 	return t, t.check()

@@ -45,8 +45,9 @@ func TestDecodeRefuses(t *testing.T) {
 		"too much fuel":     {`{` + module + `,"limits":{"fuel":1000000000000001}}`, "data.limits.fuel", "it must be", ""},
 		"too much memory":   {`{` + module + `,"limits":{"memoryMB":4097}}`, "data.limits.memoryMB", "it must be 0 to 4096", ""},
 		"too much time":     {`{` + module + `,"limits":{"timeoutMs":86400001}}`, "data.limits.timeoutMs", "it must be", ""},
-		"number as word":    {`{` + module + `,"args":[1]}`, "data.args[0]", "data.args[0] is not a string", "strings"},
-		"list as number":    {`{` + module + `,"function":"f","args":[1,[2]]}`, "data.args[1]", "neither a number nor a string", "numbers"},
+		"list as word":      {`{` + module + `,"args":["a",[1]]}`, "data.args[1]", "neither a number nor a string", "input"},
+		"stdin twice":       {`{` + module + `,"stdin":"","input":[1]}`, "data.input", "both given", "leave one"},
+		"list as number":    {`{` + module + `,"function":"f","args":[1,[2]]}`, "data.args[1]", "neither a number nor a string", "input"},
 		"true as number":    {`{` + module + `,"function":"f","args":[true]}`, "data.args[0]", "neither a number nor a string", ""},
 		"zero in word":      {`{` + module + `,"args":["a\u0000"]}`, "data.args[0]", "contains a zero byte", "stdin"},
 		"many words":        {`{` + module + `,"args":[` + many(4097, `""`) + `]}`, "data.args", "4097 entries", ""},
@@ -121,6 +122,50 @@ func TestPlanner(t *testing.T) {
 	}
 }
 
+// TestInput: JSON comes in as it is written.
+func TestInput(t *testing.T) {
+	for input, want := range map[string]string{`[1, 2.50,"<é"]`: `[1, 2.50,"<é"]`, `null`: `null`, `"a\u0000"`: `"a\u0000"`} {
+		got, err := wasm.Decode([]byte(`{"module":"AGFzbQEAAAA=","input": ` + input + ` }`))
+		if err != nil || string(got.Stdin) != want {
+			t.Errorf("%s: %q, %v", input, got.Stdin, err)
+		}
+	}
+}
+
+// TestOutline: a long module is left out, wherever it stands in data that has holes,
+// and nothing else is.
+func TestOutline(t *testing.T) {
+	long := `"AGFzbQEAAAA` + strings.Repeat("A", 5000) + `"`
+	for data, want := range map[string]string{
+		`{"args":[{"$item":true}], "module" : ` + long + `}`: `{"args":[{"$item":true}], "module" : "AGFzbQEAAAA="}`,
+		`{"module":"AGFzbQEAAAAA","stdin":` + long + `}`:     `{"module":"AGFzbQEAAAAA","stdin":` + long + `}`,
+		`{"module":{"$item":true},"stdin":` + long + `}`:     `{"module":{"$item":true},"stdin":` + long + `}`,
+		`{"files":{"module":` + long + `}}`:                  `{"files":{"module":` + long + `}}`,
+		`{"module":[` + strings.Repeat("1,", 5000) + `1]}`:   `{"module":[` + strings.Repeat("1,", 5000) + `1]}`,
+		`[` + long + `]`: `[` + long + `]`,
+	} {
+		if got := (wasm.Planner{}).Outline(json.RawMessage(data)); string(got) != want {
+			t.Errorf("%.60s: %.100s", data, got)
+		}
+	}
+}
+
+// TestOutput is what a program wrote, unless it says that it failed.
+func TestOutput(t *testing.T) {
+	out, err := wasm.Planner{}.Output([]byte(`{"stdout":"aGk=","stderr":"","exitCode":0,"fuel":1}`))
+	if err != nil || string(out) != "hi" {
+		t.Errorf("%q, %v", out, err)
+	}
+	_, err = wasm.Planner{}.Output([]byte(`{"stdout":"aGk=","stderr":"bm8=","exitCode":3,"fuel":1}`))
+	var f *core.Failure
+	if !errors.As(err, &f) || f.Reason != core.ReasonExecutionFailed || f.Message != "the program ended with exit code 3: no" {
+		t.Errorf("%v", err)
+	}
+	if _, err := (wasm.Planner{}).Output([]byte(`{"stdout":5}`)); !errors.Is(err, core.Corrupt) {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestValidate has results that no run of the task can have.
 func TestValidate(t *testing.T) {
 	const head = `{"module":"AGFzbQEAAAA=","files":{"in":""},"limits":{"fuel":1000}`
@@ -164,6 +209,7 @@ func TestValidate(t *testing.T) {
 // and nothing panics.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"module":"AGFzbQEAAAA=","args":["a"],"env":{"A":"b"},"files":{"a/b":"aGk="},"stdin":"aGk=","limits":{"fuel":5}}`))
+	f.Add([]byte(`{"module":"AGFzbQEAAAA=","args":[1,-2.50e3],"input":{"a": [1, "<"]}}`))
 	f.Add([]byte(`{"module":"AGFzbQEAAAA=","function":"f","args":[1,"2",-0.5e3]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		one, err := wasm.Decode(data)

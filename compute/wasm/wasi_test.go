@@ -2,6 +2,7 @@ package wasm_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"maps"
 	"os"
 	"os/exec"
@@ -51,10 +52,12 @@ func TestWASI(t *testing.T) {
 		files          string
 	}{
 		{name: "args", args: []string{"args", "a b", "", "é"}, stdout: "3 [\"a b\" \"\" \"é\"]\n"},
+		{name: "numbers as args", grant: task{"args": []any{"args", json.Number("-1.50"), 7}}, stdout: "2 [\"-1.50\" \"7\"]\n"},
 		{name: "no args", stdout: "", exit: 64},
 		{name: "env", args: []string{"env"}, grant: task{"env": map[string]string{"B": "2=2", "A": "1"}}, stdout: "A=1,B=2=2\n"},
 		{name: "no env", args: []string{"env"}, stdout: "\n"},
 		{name: "stdin", args: []string{"stdin"}, grant: task{"stdin": b64("some words")}, stdout: "SOME WORDS"},
+		{name: "input", args: []string{"stdin"}, grant: task{"input": []any{"a", 1}}, stdout: `["A",1]`},
 		{name: "no stdin", args: []string{"stdin"}},
 		{name: "files", args: []string{"read", "/data/in.txt", "other"}, grant: files("data/in.txt", "in", "other", "o"), stdout: "/data/in.txt=in\nother=o\n"},
 		{name: "no files", args: []string{"read", "/data/in.txt"}, stderr: "open /data/in.txt: ", exit: 1},

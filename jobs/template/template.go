@@ -94,6 +94,12 @@ const referenceHint = `write {"$from":"step"}, {"$item":true} or {"$index":true}
 // Local reports whether the reference means something only inside a map.
 func (r Reference) Local() bool { return r.From == "" }
 
+// Closed returns t without the holes that mean something only inside a map: they
+// stay as they are, for whoever reads the data next.
+func (t Template) Closed() Template {
+	return Template{Text: t.Text, Holes: slices.DeleteFunc(slices.Clone(t.Holes), func(h Hole) bool { return h.Local() })}
+}
+
 // Fill puts values into the holes that value knows (others stay) and returns what
 // came of it. More than core.MaxTaskBytes is core.Exhausted.
 func (t Template) Fill(value func(Reference) (text []byte, known bool, err error)) (Template, error) {

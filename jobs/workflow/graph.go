@@ -13,6 +13,9 @@ const Type core.TaskType = "workflow"
 // taskCompute is the task type that a reduce stands for.
 const taskCompute core.TaskType = "compute"
 
+// mapType is the type of tasks that have $item and $index of their own.
+const mapType core.TaskType = "map"
+
 // Bounds of a graph. Its text has at most core.MaxTaskBytes and nests no deeper
 // than wire.MaxDepth, as that of any task.
 const (

@@ -148,6 +148,9 @@ func (s Step) plan(check Check, index map[StepID]int) (planned, error) {
 	if out.data, err = template.Parse(out.spec.Data); err != nil {
 		return out, at(in+"data", "", err)
 	}
+	if s.Map == nil && out.spec.Type == mapType {
+		out.data = out.data.Closed() // the items are the map's own
+	}
 	if err := out.mapOver(s.Map); err != nil {
 		return out, at("map", "", err)
 	}
