@@ -78,16 +78,6 @@ func Parse(s string) (c Context, ok bool) {
 	return c, true
 }
 
-// OfLease returns the context of an attempt that was offered with a traceparent,
-// none for one that is not valid.
-func OfLease(traceparent string, index, attempt int) Context {
-	c, ok := Parse(traceparent)
-	if !ok {
-		return Context{}
-	}
-	return c.Lease(index, attempt)
-}
-
 // String returns the traceparent, empty for the zero value.
 func (c Context) String() string {
 	if c == (Context{}) {

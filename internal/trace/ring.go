@@ -110,7 +110,10 @@ func (r *Ring) remember(id core.TaskID, s core.Span) Context {
 // Lease exports how one attempt went (s has subtask and attempt); the ring does not
 // remember it, the job's record does.
 func (r *Ring) Lease(id core.TaskID, s core.Span) {
-	if c := r.Context(id); c != (Context{}) && s.Subtask != nil {
+	if r == nil || r.sink == nil || s.Subtask == nil {
+		return
+	}
+	if c := r.Context(id); c != (Context{}) {
 		r.tell(Span{Context: c, ID: c.Lease(*s.Subtask, s.Attempt).Parent, Task: id, Span: s})
 	}
 }

@@ -27,12 +27,17 @@ type Active struct {
 	begun   time.Time
 }
 
-// Start begins a span below a context that came from another node; a sink that is
-// nil, or a context that is none or not exported, begins nothing.
-func Start(sink Sink, above Context, now time.Time) Active {
-	if sink == nil || !above.Sampled() {
+// Start begins a span below an attempt that was offered with a traceparent; without
+// a sink, or a traceparent that is to be exported, it begins nothing.
+func Start(sink Sink, traceparent string, index, attempt int, now time.Time) Active {
+	if sink == nil {
 		return Active{}
 	}
+	above, ok := Parse(traceparent)
+	if !ok || !above.Sampled() {
+		return Active{}
+	}
+	above = above.Lease(index, attempt)
 	a := Active{sink: sink, context: above, above: above.Parent, begun: now}
 	a.context.Parent = newID()
 	return a

@@ -110,3 +110,62 @@ func BenchmarkJob(b *testing.B) {
 		}
 	}
 }
+
+// taken is a Sink that keeps what it takes.
+type taken []Span
+
+func (t *taken) Take(s Span) { *t = append(*t, s) }
+
+// TestExport: every span of a task hangs below the one that gave it, across the
+// nodes; what its submitter does not want exported is not, and a span of a lease has
+// the same name at both ends.
+func TestExport(t *testing.T) {
+	at := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
+	var out taken
+	gateway, region := NewRing(3, &out), NewRing(3, &out)
+	submitter, _ := Parse(good)
+	gateway.Begin("t", submitter)
+	gateway.Add("t", core.Span{Name: "intake", Start: at}, at)
+	offered, ok := Parse(gateway.Context("t").String())
+	if !ok || offered.Parent == submitter.Parent || offered.Trace != submitter.Trace {
+		t.Fatalf("offered %v", offered)
+	}
+	region.Begin("t", offered)
+	one := 1
+	sub := Start(region.Sink(), region.Context("t").String(), 1, 2, at)
+	sub.Within("t", core.Span{Name: "execute"})
+	sub.End("t", core.Span{Name: "subtask"}, at)
+	region.Lease("t", core.Span{Name: "lease", Subtask: &one, Attempt: 2})
+	region.Remember("t", core.Span{Name: "told", Start: at}, at)
+	for range 2 {
+		region.End("t", core.Span{Name: "job"})
+	}
+	gateway.End("t", core.Span{Name: "task"})
+	var names []string
+	ids := map[string]Span{}
+	for _, s := range out {
+		names, ids[s.Name] = append(names, s.Name), s
+	}
+	if got := strings.Join(names, " "); got != "intake execute subtask lease job task" {
+		t.Errorf("exported %s", got)
+	}
+	for name, above := range map[string]string{"intake": "task", "job": "task", "lease": "job", "subtask": "lease", "execute": "subtask"} {
+		if ids[name].Context.Parent != ids[above].ID || ids[name].Trace != submitter.Trace {
+			t.Errorf("%s is below %x, not %s", name, ids[name].Context.Parent, above)
+		}
+	}
+	if ids["task"].Context.Parent != submitter.Parent || len(region.Spans("t")) != 1 {
+		t.Errorf("the task is below %x; the region remembers %v", ids["task"].Context.Parent, region.Spans("t"))
+	}
+	out = nil
+	submitter.Flags = 0
+	gateway.Begin("silent", submitter)
+	gateway.Add("silent", core.Span{Name: "intake", Start: at}, at)
+	gateway.End("silent", core.Span{Name: "task"})
+	Start(&out, gateway.Context("silent").String(), 0, 1, at).End("silent", core.Span{}, at)
+	Start(nil, good, 0, 1, at).End("t", core.Span{}, at)
+	NewRing(1, nil).End("unknown", core.Span{})
+	if len(out) != 0 {
+		t.Errorf("exported %v", out)
+	}
+}

@@ -117,7 +117,7 @@ func (t *Tasks) Take(_ core.NodeID, o *wire.JobOffer) (*dispatch.Ticket, *wire.J
 	case notNow:
 		return nil, &wire.JobReject{Reason: wire.RefusedBusy, Message: err.Error(), RetryAfterMS: busyRetryMS}
 	}
-	span := trace.Start(t.deps.Trace, trace.OfLease(o.Trace, o.Index, o.Attempt), time.Now())
+	span := trace.Start(t.deps.Trace, o.Trace, o.Index, o.Attempt, time.Now())
 	run := func(ctx context.Context, data []byte, progress func(float64)) *wire.JobResult {
 		result := t.run(ctx, o.TaskID, o.Task.Spec(data), o.InputHash, res, progress)
 		t.traced(span, o, result)

@@ -125,7 +125,7 @@ func (v *Validator) takeUp(t *term) {
 
 func newRelay(v *Validator, o *wire.JobOffer) *relay {
 	return &relay{v: v, offer: o, done: make(chan *wire.JobResult, 1), tries: map[core.NodeID]core.Attempt{},
-		traced: trace.Start(v.deps.Trace.Sink(), trace.OfLease(o.Trace, o.Index, o.Attempt), time.Now())}
+		traced: trace.Start(v.deps.Trace.Sink(), o.Trace, o.Index, o.Attempt, time.Now())}
 }
 
 // tried exports an attempt of a worker that has ended.
