@@ -57,6 +57,7 @@ type usage struct {
 type dying struct {
 	Reason  Reason
 	Message string
+	Used    usage // where the parent cannot see it
 }
 
 // Main serves as a child when this process was started as one, and returns true
@@ -175,7 +176,8 @@ func (c *child) write(k kind, data []byte) error {
 // die tells the parent why and ends the process. It does not wait for a writer
 // that is stuck: the parent kills what does not end.
 func (c *child) die(reason Reason, message string) {
-	text, err := json.Marshal(dying{Reason: reason, Message: cut(message, maxMessage)})
+	used, _ := c.watch.end()
+	text, err := json.Marshal(dying{Reason: reason, Message: cut(message, maxMessage), Used: used})
 	if err == nil {
 		_ = c.write(kindDying, text)
 	}

@@ -86,7 +86,7 @@ func (g *gauge) check(l Limits) ending {
 }
 
 // told has no use for what the child says of itself.
-func (*gauge) told(usage) {}
+func (*gauge) told(usage, bool) {}
 
 func (g *gauge) peak() int64 { return g.most }
 

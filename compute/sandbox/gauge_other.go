@@ -23,7 +23,8 @@ func (g *gauge) begin(Limits) {
 	g.claim, g.given = usage{}, false
 }
 
-func (g *gauge) told(u usage) { g.claim, g.given = u, true }
+// told takes what the child says. Of a dead one the system knows the CPU time.
+func (g *gauge) told(u usage, lives bool) { g.claim, g.given = u, lives }
 
 func (*gauge) check(Limits) ending { return ending{} }
 

@@ -100,7 +100,7 @@ func (g *guest) frame(r io.Reader) *ending {
 	job := g.current.Load()
 	switch {
 	case k == kindDying && n <= maxSmall:
-		return lastWords(r, n)
+		return lastWords(r, n, job)
 	case job == nil:
 		return &ending{Crash, "the child spoke without being asked"}
 	case (k == kindFailure || k == kindUsage) && n <= maxSmall:
@@ -147,11 +147,14 @@ func said(err error) *ending {
 
 // lastWords reads why a child ends by itself. It may be a lie, which changes
 // nothing but the reason its own job is given.
-func lastWords(r io.Reader, n int64) *ending {
+func lastWords(r io.Reader, n int64, job *running) *ending {
 	var d dying
 	text, err := readBody(r, n)
 	if err != nil || json.Unmarshal(text, &d) != nil {
 		return &ending{}
+	}
+	if job != nil {
+		job.claim = d.Used
 	}
 	switch d.Reason {
 	case MemoryLimit, CPULimit, Crash:

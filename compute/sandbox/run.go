@@ -31,10 +31,11 @@ func (g *guest) run(ctx context.Context, job Job) (res Result, ok bool) {
 	go g.send(r, sent)
 	a, ok := g.supervise(ctx, r)
 	if ok {
-		g.gauge.told(r.claim)
+		g.gauge.told(r.claim, true)
 		ok = g.read(sent)
 	} else {
-		a = g.remains()
+		a = g.remains() // after which nobody writes to r any more
+		g.gauge.told(r.claim, false)
 	}
 	<-sent
 	res = Result{Response: a.response, Reason: a.ending.reason, Message: a.ending.message, Wall: time.Since(start)}
