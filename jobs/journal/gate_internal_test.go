@@ -16,9 +16,10 @@ import (
 // slowLog is what a gate under test writes to: it takes its time for each batch,
 // as a disk does, and remembers what came when.
 type slowLog struct {
-	takes  time.Duration
-	answer any   // of the state machine
-	err    error // of the log
+	takes time.Duration
+	// answer is the state machine's, or the log's error, to batches with company; nil
+	// for none.
+	answer func() (any, error)
 
 	began   time.Time
 	batches []int           // entries of each batch
@@ -41,7 +42,10 @@ func (l *slowLog) apply(data []byte) (any, error) {
 		l.order = append(l.order, one[len(one)-1])
 	}
 	time.Sleep(l.takes)
-	return l.answer, l.err
+	if l.answer == nil || len(entries) == 1 {
+		return nil, nil
+	}
+	return l.answer()
 }
 
 // gateRig is a gate on virtual time, its log, and one leadership.
@@ -191,12 +195,12 @@ func TestGateTellsEveryFate(t *testing.T) {
 		"the log failed":  {nil, broken, []error{broken, broken}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			withGate(t, &slowLog{takes: time.Millisecond}, func(r *gateRig) {
+			l := &slowLog{takes: time.Millisecond, answer: func() (any, error) { return c.answer, c.err }}
+			withGate(t, l, func(r *gateRig) {
 				r.busy()
 				r.put(1, 1)
 				r.put(2, 1)
-				r.want(nil) // the busy one; the log answers the next as the case says
-				r.answer, r.err = c.answer, c.err
+				r.want(nil) // the busy one
 				r.want(c.want...)
 			})
 		})
