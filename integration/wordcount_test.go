@@ -24,7 +24,7 @@ import (
 
 const (
 	wordWorkers = 6
-	wordPieces  = 24
+	wordPieces  = 12
 )
 
 // The words of a text are counted by a program that is mapped over its pieces, on
