@@ -50,9 +50,9 @@ func module(size int) string {
 	return base64.StdEncoding.EncodeToString(append([]byte("\x00asm\x01\x00\x00\x00"), make([]byte, size)...))
 }
 
-// echoes is a program of a megabyte over what over says.
+// echoes is a program of some KiB over what over says.
 func echoes(data, over, rest string) string {
-	return `{"task":{"type":"wasm","data":{"module":"` + module(1<<20) + `","limits":{"fuel":3000},` + data + `}},"over":` + over + rest + `}`
+	return `{"task":{"type":"wasm","data":{"module":"` + module(8<<10) + `","limits":{"fuel":3000},` + data + `}},"over":` + over + rest + `}`
 }
 
 // TestPrograms: an item goes into the arguments, the input and the environment of a
