@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -57,12 +58,41 @@ func TestProgramOnTheNetwork(t *testing.T) {
 }
 
 // The corpus of hostile programs goes through a real node while others compute:
-// each program ends for its reason, all other jobs complete, no process is left.
+// each program ends for its reason, all other jobs complete, no process is left,
+// and the node's memory is what it was. The log has how long the others took.
 func TestHostilePrograms(t *testing.T) {
 	n := testnet.Run(t, "node", "--role", "local", "--standalone", "--slots", "2")
 	n.AwaitReady()
-	stop, others := make(chan struct{}), sync.WaitGroup{}
-	others.Go(func() { keepComputing(t, n, stop) })
+	const alone = 300
+	keepComputing(t, n, func(done int) bool { return done == alone }) // warms up
+	before := keepComputing(t, n, func(done int) bool { return done == alone })
+	rest := residentMiB(t, n.Runtime.PID)
+	for pass := range 2 {
+		stop, others := make(chan struct{}), sync.WaitGroup{}
+		var beside []time.Duration
+		others.Go(func() { beside = keepComputing(t, n, func(int) bool { return closed(stop) }) })
+		began := time.Now()
+		runHostile(t, n)
+		took := time.Since(began)
+		close(stop)
+		others.Wait()
+		now := residentMiB(t, n.Runtime.PID)
+		t.Logf("pass %d of the corpus took %s; %d other jobs beside it p50 %s, p90 %s; alone p50 %s, p90 %s; the node has %d MiB resident, %d before the first",
+			pass+1, took.Round(time.Millisecond), len(beside), at(beside, 50), at(beside, 90), at(before, 50), at(before, 90), now, rest)
+		const most = 128 // the race detector and the heap's own ups and downs are in it
+		if now > rest+most {
+			t.Errorf("%d MiB are resident after the corpus, %d before", now, rest)
+		}
+	}
+	n.Get("/livez").Is(http.StatusOK)
+	if dead := zombies(t, n.Runtime.PID); dead > 0 {
+		t.Errorf("%d children are dead and not reaped", dead)
+	}
+}
+
+// runHostile has the node run the whole corpus.
+func runHostile(t *testing.T, n *testnet.Node) {
+	t.Helper()
 	var ids []core.TaskID
 	cases := hostiletest.Corpus(t)
 	for _, c := range cases {
@@ -81,12 +111,39 @@ func TestHostilePrograms(t *testing.T) {
 			t.Errorf("%s: %s (%v), want %s", c.Name, got, r.Failure, c.Reason)
 		}
 	}
-	close(stop)
-	others.Wait()
-	n.Get("/livez").Is(http.StatusOK)
-	if dead := zombies(t, n.Runtime.PID); dead > 0 {
-		t.Errorf("%d children are dead and not reaped", dead)
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
+}
+
+// at returns a percentile, 0 of nothing.
+func at(took []time.Duration, percent int) time.Duration {
+	if len(took) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(took))
+	return sorted[len(sorted)*percent/100].Round(10 * time.Microsecond)
+}
+
+// residentMiB is what a process holds of the machine's memory, 0 where /proc does
+// not tell.
+func residentMiB(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0
+	}
+	var all, resident int
+	if _, err := fmt.Sscan(string(text), &all, &resident); err != nil {
+		t.Fatal(err)
+	}
+	return resident * os.Getpagesize() >> 20
 }
 
 // submitHostile submits a case; what the gateway sees through at once gives no id.
@@ -106,14 +163,11 @@ func submitHostile(t *testing.T, n *testnet.Node, c hostiletest.Case) core.TaskI
 	return status.TaskID
 }
 
-// keepComputing has one job after the other done until stop is closed.
-func keepComputing(t *testing.T, n *testnet.Node, stop <-chan struct{}) {
-	for {
-		select {
-		case <-stop:
-			return
-		default:
-		}
+// keepComputing has one job after the other done until enough are, and returns
+// how long each took.
+func keepComputing(t *testing.T, n *testnet.Node, enough func(done int) bool) (took []time.Duration) {
+	for !enough(len(took)) {
+		began := time.Now()
 		answer, err := n.Try(http.MethodPost, "/api/v1/tasks?wait=60s", []byte(documentedTask))
 		var r core.TaskResult
 		if err == nil {
@@ -121,9 +175,11 @@ func keepComputing(t *testing.T, n *testnet.Node, stop <-chan struct{}) {
 		}
 		if err != nil || r.Status != core.TaskCompleted || string(r.Result) != "55" {
 			t.Errorf("another job beside the hostile ones: %s %s %v", r.Status, r.Result, err)
-			return
+			return took
 		}
+		took = append(took, time.Since(began))
 	}
+	return took
 }
 
 // zombies counts the dead children that a process has not reaped, where /proc
