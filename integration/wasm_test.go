@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -57,31 +58,52 @@ func TestProgramOnTheNetwork(t *testing.T) {
 	}
 }
 
+// corpusEnv says how often TestHostilePrograms runs the corpus; 2 if it is unset.
+const corpusEnv = "TENZRO_TEST_CORPUS"
+
+func corpusPasses(t *testing.T) int {
+	text := os.Getenv(corpusEnv)
+	if text == "" {
+		return 2
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("%s=%q: want a number of passes", corpusEnv, text)
+	}
+	return n
+}
+
 // The corpus of hostile programs goes through a real node while others compute:
 // each program ends for its reason, all other jobs complete, no process is left,
-// and the node's memory is what it was. The log has how long the others took.
+// and the node's memory is what it was after the first pass. The log has how long
+// the others took. There is a slot for each that is in flight, so that what is
+// seen is the harm of the programs and not a queue.
 func TestHostilePrograms(t *testing.T) {
-	n := testnet.Run(t, "node", "--role", "local", "--standalone", "--slots", "2")
+	n := testnet.Run(t, "node", "--role", "local", "--standalone", "--slots", strconv.Itoa(hostileInFlight+1))
 	n.AwaitReady()
-	const alone = 300
-	keepComputing(t, n, func(done int) bool { return done == alone }) // warms up
-	before := keepComputing(t, n, func(done int) bool { return done == alone })
-	rest := residentMiB(t, n.Runtime.PID)
-	for pass := range 2 {
+	cases := hostiletest.Corpus(t)
+	const some = 300
+	keepComputing(t, n, func(done int) bool { return done == some }) // warms up
+	first := 0
+	for pass := range corpusPasses(t) {
+		alone := keepComputing(t, n, func(done int) bool { return done == some })
 		stop, others := make(chan struct{}), sync.WaitGroup{}
 		var beside []time.Duration
 		others.Go(func() { beside = keepComputing(t, n, func(int) bool { return closed(stop) }) })
 		began := time.Now()
-		runHostile(t, n)
+		runHostile(t, n, cases)
 		took := time.Since(began)
 		close(stop)
 		others.Wait()
 		now := residentMiB(t, n.Runtime.PID)
-		t.Logf("pass %d of the corpus took %s; %d other jobs beside it p50 %s, p90 %s; alone p50 %s, p90 %s; the node has %d MiB resident, %d before the first",
-			pass+1, took.Round(time.Millisecond), len(beside), at(beside, 50), at(beside, 90), at(before, 50), at(before, 90), now, rest)
-		const most = 128 // the race detector and the heap's own ups and downs are in it
-		if now > rest+most {
-			t.Errorf("%d MiB are resident after the corpus, %d before", now, rest)
+		t.Logf("pass %d of the corpus took %s; beside it %d other jobs, p50 %s, p90 %s; alone p50 %s, p90 %s; the node has %d MiB resident",
+			pass+1, took.Round(time.Millisecond), len(beside), at(beside, 50), at(beside, 90), at(alone, 50), at(alone, 90), now)
+		if pass == 0 {
+			first = now
+		}
+		const most = 128 // the heap's ups and downs, and the race detector, are in it
+		if now > first+most {
+			t.Errorf("%d MiB are resident after pass %d of the corpus, %d after the first", now, pass+1, first)
 		}
 	}
 	n.Get("/livez").Is(http.StatusOK)
@@ -90,26 +112,48 @@ func TestHostilePrograms(t *testing.T) {
 	}
 }
 
+// hostileInFlight is how many programs of the corpus are with the node at once.
+const hostileInFlight = 2
+
 // runHostile has the node run the whole corpus.
-func runHostile(t *testing.T, n *testnet.Node) {
+func runHostile(t *testing.T, n *testnet.Node, cases []hostiletest.Case) {
 	t.Helper()
-	var ids []core.TaskID
-	cases := hostiletest.Corpus(t)
+	left := make(chan hostiletest.Case, len(cases))
 	for _, c := range cases {
-		ids = append(ids, submitHostile(t, n, c))
+		left <- c
 	}
-	for i, c := range cases {
-		if ids[i] == "" {
-			continue // refused at once
-		}
-		r := n.Result(ids[i], 10*time.Minute)
-		got := hostiletest.OK
-		if r.Failure != nil {
-			got = r.Failure.Reason
-		}
-		if got != c.Reason {
-			t.Errorf("%s: %s (%v), want %s", c.Name, got, r.Failure, c.Reason)
-		}
+	close(left)
+	var all sync.WaitGroup
+	for range hostileInFlight {
+		all.Go(func() {
+			for c := range left {
+				runOne(t, n, c)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func runOne(t *testing.T, n *testnet.Node, c hostiletest.Case) {
+	spec, err := json.Marshal(core.TaskSpec{Type: wasm.Type, Data: c.Data, QueueTimeoutMS: 600_000, TimeoutMS: 600_000})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	answer, err := n.Try(http.MethodPost, "/api/v1/tasks?wait=60s", spec)
+	if err == nil && answer.Status == http.StatusBadRequest && c.Reason == core.ReasonInvalidInput {
+		return // refused at once
+	}
+	var r core.TaskResult
+	if err == nil {
+		err = answer.Decode(&r)
+	}
+	got := hostiletest.OK
+	if r.Failure != nil {
+		got = r.Failure.Reason
+	}
+	if err != nil || got != c.Reason {
+		t.Errorf("%s: %s (%v, status %d, %v), want %s", c.Name, got, r.Failure, answer.Status, err, c.Reason)
 	}
 }
 
@@ -144,23 +188,6 @@ func residentMiB(t *testing.T, pid int) int {
 		t.Fatal(err)
 	}
 	return resident * os.Getpagesize() >> 20
-}
-
-// submitHostile submits a case; what the gateway sees through at once gives no id.
-func submitHostile(t *testing.T, n *testnet.Node, c hostiletest.Case) core.TaskID {
-	t.Helper()
-	spec, err := json.Marshal(core.TaskSpec{Type: wasm.Type, Data: c.Data, QueueTimeoutMS: 600_000, TimeoutMS: 600_000})
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer := n.Post("/api/v1/tasks", string(spec))
-	if answer.Status == http.StatusBadRequest && c.Reason == core.ReasonInvalidInput {
-		refusal(t, answer)
-		return ""
-	}
-	var status core.TaskStatus
-	answer.Is(http.StatusAccepted).Into(&status)
-	return status.TaskID
 }
 
 // keepComputing has one job after the other done until enough are, and returns
