@@ -15,6 +15,11 @@ import (
 // DefaultCacheBytes is how much compiled code is kept on disk.
 const DefaultCacheBytes = 1 << 30
 
+// entryBytes is what an entry counts at least: its directories and the time to
+// look at it are paid for as well, so a stranger's many small modules must not
+// make it a directory of a million entries.
+const entryBytes = 64 << 10
+
 // Cache is the directory where children keep what they made of modules, one
 // directory for each. The node only tidies it up: what was not used for longest
 // goes first. A nil *Cache keeps nothing. It is safe for concurrent use.
@@ -22,7 +27,9 @@ type Cache struct {
 	dir string
 	max int64
 
-	mu sync.Mutex // one that tidies up at a time
+	mu    sync.Mutex       // one that tidies up at a time
+	sizes map[string]int64 // of the entries, by path, as they were last seen; nil before the first look
+	total int64            // of sizes
 }
 
 // NewCache makes the directory if it is missing. max is in bytes; 0 means
@@ -53,31 +60,71 @@ type entry struct {
 	used time.Time
 }
 
-// Trim removes what was not used for longest until the rest fits.
+// Grew notes that a child may have kept something of a module, and tidies up when
+// that is too much. What it costs does not depend on how much is kept, but for one
+// look at everything each time an eighth of it is new.
+func (c *Cache) Grew(module []byte) error {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sizes == nil {
+		return c.tidy()
+	}
+	path := store{c.dir}.entryDir(keyOf(module))
+	switch e, found, err := look(path); {
+	case err != nil:
+		return err
+	case found:
+		c.total += e.size - c.sizes[path]
+		c.sizes[path] = e.size
+	}
+	if c.total <= c.max {
+		return nil
+	}
+	return c.tidy()
+}
+
+// Trim looks at everything and, when it is more than fits, removes what was not
+// used for longest, an eighth more than it must.
 func (c *Cache) Trim() error {
 	if c == nil {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.tidy()
+}
+
+// tidy counts anew. The caller holds mu.
+func (c *Cache) tidy() error {
+	c.sizes, c.total = nil, 0
 	entries, err := c.entries()
 	if err != nil {
 		return err
 	}
-	total := int64(0)
+	sizes, total := map[string]int64{}, int64(0)
 	for _, e := range entries {
+		sizes[e.path] = e.size
 		total += e.size
+	}
+	room := c.max
+	if total > c.max {
+		room -= c.max / 8
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return a.used.Compare(b.used) })
 	for _, e := range entries {
-		if total <= c.max {
+		if total <= room {
 			break
 		}
 		if err := os.RemoveAll(e.path); err != nil {
 			return err
 		}
+		delete(sizes, e.path)
 		total -= e.size
 	}
+	c.sizes, c.total = sizes, total
 	return nil
 }
 
@@ -87,22 +134,36 @@ func (c *Cache) entries() (all []entry, err error) {
 		return nil, err
 	}
 	for _, d := range dirs {
-		e := entry{path: filepath.Join(c.dir, d.Name())}
-		if info, err := d.Info(); err == nil {
-			e.used = info.ModTime()
-		}
-		err := filepath.WalkDir(e.path, func(_ string, f fs.DirEntry, err error) error {
-			if err == nil {
-				if info, infoErr := f.Info(); infoErr == nil {
-					e.size += info.Size()
-				}
-			}
-			return nil // gone meanwhile: a child has written it anew
-		})
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		e, found, err := look(filepath.Join(c.dir, d.Name()))
+		if err != nil {
 			return nil, err
 		}
-		all = append(all, e)
+		if found {
+			all = append(all, e)
+		}
 	}
 	return all, nil
+}
+
+// look measures an entry, which may be gone or change meanwhile.
+func look(path string) (e entry, found bool, err error) {
+	e.path = path
+	info, err := os.Lstat(path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return e, false, err
+	}
+	e.used = info.ModTime()
+	err = filepath.WalkDir(path, func(_ string, f fs.DirEntry, err error) error {
+		if err == nil {
+			if info, infoErr := f.Info(); infoErr == nil {
+				e.size += info.Size()
+			}
+		}
+		return nil // gone meanwhile: a child has written it anew
+	})
+	e.size = max(e.size, entryBytes)
+	return e, true, err
 }

@@ -84,7 +84,7 @@ func contents(t *testing.T, dir string) map[string]int64 {
 // TestTrim removes what was not used for longest, and no more than it must.
 func TestTrim(t *testing.T) {
 	dir := t.TempDir()
-	cache, err := wasm.NewCache(dir, 20_000)
+	cache, err := wasm.NewCache(dir, 200_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestTrim(t *testing.T) {
 		if err := os.MkdirAll(entry, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(entry, "code"), make([]byte, 6000), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(entry, "code"), make([]byte, 60_000), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Chtimes(filepath.Dir(entry), now, now.Add(-age)); err != nil {

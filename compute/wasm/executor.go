@@ -92,6 +92,7 @@ func (e *Executor) run(ctx context.Context, t *Task) (answer, error) {
 		return answer{}, fmt.Errorf("running the program: %w", err)
 	}
 	if err := ended(ctx, res, t); err != nil {
+		e.tidy(t) // a child that was killed does not tell what it kept
 		return answer{}, err
 	}
 	a, err := decodeAnswer(res.Response)
@@ -99,13 +100,13 @@ func (e *Executor) run(ctx context.Context, t *Task) (answer, error) {
 		return answer{}, fmt.Errorf("reading the child's answer: %w", err)
 	}
 	if a.Compiled {
-		e.trim()
+		e.tidy(t)
 	}
 	return a, nil
 }
 
-func (e *Executor) trim() {
-	if err := e.cfg.Cache.Trim(); err != nil {
+func (e *Executor) tidy(t *Task) {
+	if err := e.cfg.Cache.Grew(t.Module); err != nil {
 		e.log.Warn().Err(err).Msg("the cache of compiled modules cannot be tidied up; check the disk")
 	}
 }

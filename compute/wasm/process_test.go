@@ -19,7 +19,13 @@ import (
 // pool is a real sandbox, served until the test ends; its children may use dir.
 func pool(tb testing.TB, dir string) *sandbox.Pool {
 	tb.Helper()
-	p, err := sandbox.New(sandbox.Config{Warm: 1, Dir: dir}, nil, zerolog.Nop())
+	return serve(tb, sandbox.Config{Warm: 1, Dir: dir})
+}
+
+// serve has a sandbox served until the test ends.
+func serve(tb testing.TB, cfg sandbox.Config) *sandbox.Pool {
+	tb.Helper()
+	p, err := sandbox.New(cfg, nil, zerolog.Nop())
 	if err != nil {
 		tb.Fatal(err)
 	}
