@@ -1,6 +1,7 @@
 package wasm_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/compute/wasm"
 )
 
@@ -116,4 +120,41 @@ func TestTrim(t *testing.T) {
 	if err := (*wasm.Cache)(nil).Trim(); err != nil || (*wasm.Cache)(nil).Dir() != "" {
 		t.Error("no cache cannot be tidied up")
 	}
+}
+
+// TestManyModules sends more modules than the cache has room for, each once: it
+// never holds more than fit, also when the children that made them are killed and
+// tell nothing, and the last one is always there.
+func TestManyModules(t *testing.T) {
+	for name, reason := range map[string]sandbox.Reason{"answered": sandbox.OK, "killed": sandbox.Deadline} {
+		t.Run(name, func(t *testing.T) {
+			const most = 10
+			cache, err := wasm.NewCache(t.TempDir(), most*wasm.EntryBytes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			guest := wasm.NewGuest(wasm.GuestConfig{CacheDir: cache.Dir()})
+			t.Cleanup(guest.Close)
+			x := wasm.NewExecutor(wasm.ExecutorConfig{Cache: cache, MemoryMB: 1024}, late{double{wasm.HandlerName: guest.Handle}, reason}, zerolog.Nop())
+			for i := range 4 * most {
+				data := program(t, fmt.Sprintf(`(module (func (export "_start") (drop (i32.const %d))))`, i)).data(t)
+				_, _ = x.Run(t.Context(), data, nil)
+				if kept, err := os.ReadDir(cache.Dir()); err != nil || len(kept) > most || len(kept) < min(i+1, most/2) {
+					t.Fatalf("%d modules are kept of %d, %v; there is room for %d", len(kept), i+1, err, most)
+				}
+			}
+		})
+	}
+}
+
+// late is a Runner that ends every job with a reason, after it has run.
+type late struct {
+	double
+	reason sandbox.Reason
+}
+
+func (l late) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, error) {
+	res, err := l.double.Run(ctx, job)
+	res.Reason = l.reason
+	return res, err
 }

@@ -16,3 +16,6 @@ type Answer = answer
 
 // Text is the answer as it crosses the pipe.
 func (a answer) Text() ([]byte, error) { return a.encode() }
+
+// EntryBytes is what an entry of the cache counts at least.
+const EntryBytes = entryBytes

@@ -23,8 +23,8 @@ import (
 	"github.com/tenzro/tenzro/core"
 )
 
-// mutantsEnv says how many mutants TestMutants runs. 200000 take about half an
-// hour of two cores:
+// mutantsEnv says how many mutants TestMutants runs. 200000 take a quarter of an
+// hour on two cores:
 //
 //	CGO_ENABLED=0 TENZRO_TEST_MUTANTS=200000 go test ./compute/wasm -run TestMutants -timeout 3h -v
 const mutantsEnv = "TENZRO_TEST_MUTANTS"
