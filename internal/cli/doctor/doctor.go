@@ -97,7 +97,7 @@ func Examine(ctx context.Context, in Input) []Line {
 		func() []Line { return in.running(found) },
 		func() []Line { return in.reachability(found) },
 		func() []Line { return in.peers(found) },
-		func() []Line { return in.clock(ctx) },
+		func() []Line { return in.clock(ctx, found) },
 		func() []Line { return in.version(found) },
 	} {
 		lines = append(lines, check()...)
