@@ -41,7 +41,7 @@ type Input struct {
 	ConfigErr error           // why it is not
 	Runtime   *client.Runtime // what the home says of its node; nil for none
 	Client    *client.Client  // how to reach the node; nil for none
-	ClockURL  string          // an HTTP server whose clock is trusted; empty: the gateways beside the bootstrap nodes
+	ClockURL  string          // an HTTP server whose clock is trusted; empty: the node's peers, else the gateways beside the bootstrap nodes
 	Version   string          // of this program
 	System    System
 }
