@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tenzro/tenzro/api"
 	"github.com/tenzro/tenzro/core"
 )
 
@@ -27,7 +26,8 @@ const (
 // peers' clocks, else gateways beside bootstrap nodes.
 func (in Input) clock(ctx context.Context, a answers) []Line {
 	if in.ClockURL == "" && a.err == nil && a.status.ClockSkewMS != nil {
-		return judgeClock(time.Duration(*a.status.ClockSkewMS)*time.Millisecond, against(a.status))
+		skew := time.Duration(*a.status.ClockSkewMS) * time.Millisecond
+		return judgeClock(skew, against(a.status.ClockPeers, skew))
 	}
 	const fix = "compare with a server you trust: tenzro doctor --clock https://example.org"
 	best, ok := in.bestReading(ctx)
@@ -38,11 +38,14 @@ func (in Input) clock(ctx context.Context, a answers) []Line {
 }
 
 // against says whose clocks the running node compared with.
-func against(s api.NodeStatus) string {
-	if s.ClockPeers == 1 {
+func against(peers int, skew time.Duration) string {
+	switch {
+	case peers > 1:
+		return fmt.Sprintf("the clocks of %d peers", peers)
+	case skew.Abs() > skewWarn:
 		return "the only peer heard, whose clock may be the wrong one"
 	}
-	return fmt.Sprintf("the clocks of %d peers", s.ClockPeers)
+	return "the only peer heard"
 }
 
 // judgeClock says how bad it is that our clock is ahead of whose by skew.

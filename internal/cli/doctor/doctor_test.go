@@ -204,12 +204,13 @@ func TestFaults(t *testing.T) {
 		"clock ahead of peers":  {func(p *patient) { p.peerClocks(3*time.Second, 4) }, "clock", Warn, "3s off against the clocks of 4 peers", "timedatectl"},
 		"clock behind peers":    {func(p *patient) { p.peerClocks(-61*time.Second, 4) }, "clock", Fail, "-1m1s off against the clocks of 4 peers: messages of this node are refused", "timedatectl"},
 		"clock against one":     {func(p *patient) { p.peerClocks(time.Hour, 1) }, "clock", Fail, "1h0m0s off against the only peer heard, whose clock may be the wrong one", "timedatectl"},
+		"clock of one agrees":   {func(p *patient) { p.peerClocks(0, 1) }, "clock", OK, "agrees with the only peer heard", ""},
 		"clock of peers agrees": {func(p *patient) { p.peerClocks(-2*time.Second, 2) }, "clock", OK, "agrees with the clocks of 2 peers", ""},
 		"clock asked for":       {func(p *patient) { u := p.in.ClockURL; p.peerClocks(time.Hour, 2); p.in.ClockURL = u }, "clock", OK, "agrees with http://", ""},
 		"clock without node":    {func(p *patient) { p.peerClocks(time.Hour, 2); p.in.Client = nil }, "clock", Warn, "not compared", "--clock"},
 		"peers of other versions": {func(p *patient) {
 			p.peers = append(p.peers, api.Peer{Version: "v0\x1b[2J"}, api.Peer{Version: "v2"}, api.Peer{Version: "v2"})
-		}, "version", Warn, `node and program are v1, of 6 peers 2 too; others are "v2" (2), "v0\x1b[2J" (1)`, "#upgrade"},
+		}, "version", Warn, `node and program are v1, as are 2 of 6 peers; others run "v2" (2), "v0\x1b[2J" (1)`, "#upgrade"},
 		"peers of many versions": {func(p *patient) {
 			for i := range 9 {
 				p.peers = append(p.peers, api.Peer{Version: fmt.Sprint("w", i)})

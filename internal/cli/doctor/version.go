@@ -25,7 +25,7 @@ func (in Input) version(a answers) []Line {
 	switch {
 	case len(others) > 0:
 		return one(check, Warn, "upgrade the nodes that are behind, workers first: docs/operations.md#upgrade",
-			"node and program are %s, of %d peers %d too; others are %s", in.Version, len(a.peers), same, spoken(others))
+			"node and program are %s, as are %d of %d peers; others run %s", in.Version, same, len(a.peers), spoken(others))
 	case same > 0:
 		return okay(check, "node, program and %d of %d peers are %s", same, len(a.peers), in.Version)
 	}
