@@ -155,6 +155,10 @@ type NodeStatus struct {
 	ActiveTasks   int            `json:"activeTasks"`
 	Queued        int            `json:"queued"`
 	Resting       string         `json:"resting,omitempty"` // why the node takes no work just now
+	// ClockSkewMS is how far the node's clock is ahead of those of ClockPeers
+	// connected peers, by their messages of the last minutes; nil when none came.
+	ClockSkewMS *int64 `json:"clockSkewMs,omitempty"`
+	ClockPeers  int    `json:"clockPeers,omitempty"`
 }
 
 // Peer is one connected peer. What is not known about it is left out.
@@ -167,6 +171,7 @@ type Peer struct {
 	RTTMS      float64       `json:"rttMs,omitempty"`
 	Reputation *int          `json:"reputation,omitempty"` // 0..100
 	Since      time.Time     `json:"since,omitzero"`
+	Version    string        `json:"version,omitempty"` // what the peer says it runs, printable ASCII of at most 64 bytes
 }
 
 // Profile is the hardware profile, as GET /api/v1/node/profile shows it.

@@ -39,6 +39,9 @@ type author struct {
 	limiter *rate.Limiter
 	strikes float64 // at the time at
 	at      time.Time
+
+	sealed time.Time // by his clock, of the message that took the shortest way
+	heard  time.Time // when that came
 }
 
 func newAuthors(perSecond float64, burst int) *authors {

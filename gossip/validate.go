@@ -76,7 +76,11 @@ func (r *Router) examine(author peer.ID, topic string, raw []byte, now time.Time
 	}
 	e, b, err := wire.Open(raw, r.cfg.Network, now)
 	if err != nil {
-		return nil, causeOf(err)
+		why := causeOf(err)
+		if why == causeStale {
+			r.hearStale(author, raw, now)
+		}
+		return nil, why
 	}
 	switch claim := claimed(b); {
 	case string(e.From) != author.String() || claim != "" && claim != e.From:
@@ -88,6 +92,7 @@ func (r *Router) examine(author peer.ID, topic string, raw []byte, now time.Time
 	case r.replay.Seen(e.From, e.ID):
 		return nil, causeReplay
 	}
+	r.authors.hear(author, e.Time, now)
 	return &opened{envelope: e, body: b}, ""
 }
 

@@ -29,7 +29,7 @@ func (n *Node) buildNetwork() error {
 	var err error
 	n.hinted = n.knowsOthers()
 	n.host, err = p2p.New(p2p.Config{
-		Identity: n.identity, Network: n.cfg.Network, Class: limitsClass(n.roleSet()), Agent: "tenzro/" + n.cfg.Version,
+		Identity: n.identity, Network: n.cfg.Network, Class: limitsClass(n.roleSet()), Agent: agentPrefix + n.cfg.Version,
 		Port: c.Port, WSPort: c.WSPort, ListenIPs: c.ListenIPs, Reachability: p2p.Reachability(c.Reachability),
 		Bootstrap: c.Bootstrap, PeersFile: n.path(PeersFile), MinPeers: c.MinPeers, Standalone: c.Standalone,
 		LANPort: c.LANPort, MDNS: c.MDNS, Announce: func() []string { return n.announced().Names() },

@@ -115,6 +115,15 @@ func TestGatewayOfAnotherRegion(t *testing.T) {
 	if _, known := gateway.workers.Get(n.ID(), time.Now()); known {
 		t.Error("the gateway lists the region's node as its own worker")
 	}
+	await(t, "the gateway to know its peer's clock", func() error {
+		if s := gateway.Status(); s.ClockSkewMS == nil || s.ClockPeers != 1 {
+			return fmt.Errorf("heard of %d", s.ClockPeers)
+		}
+		return nil
+	})
+	if peers := gateway.Peers(); len(peers) != 1 || peers[0].Version != "test" {
+		t.Errorf("peers %+v", peers)
+	}
 	await(t, "the gateway to know how far the region is", func() error {
 		if known := gateway.regions.Regions(time.Now()); len(known) != 1 || known[0].RTT <= 0 {
 			return fmt.Errorf("regions %+v", known)

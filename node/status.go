@@ -36,11 +36,12 @@ func (n *Node) Status() api.NodeStatus {
 	peers := n.host.Peers()
 	_, metrics := n.server.Addrs()
 	_, queued, _, _ := n.region.Load(wire.ClassSubtask)
+	skew, heard := n.clockSkew(peers)
 	return api.NodeStatus{ID: n.ID(), Version: n.cfg.Version, Network: n.cfg.Network, Region: n.shownRegion(),
 		Type: set.Highest().String(), Roles: set.Names(), Tier: n.tier(), Mode: n.Mode(), State: n.lifecycle(), StartedAt: n.started.UTC(),
 		UptimeS: int64(time.Since(n.started).Seconds()), Peers: len(peers), MinPeers: neededPeers(n.cfg.P2P.MinPeers, peers),
 		Addrs: n.host.Addrs(), HTTP: n.httpAddr(), Metrics: metrics, CreditsEarned: strconv.FormatInt(n.tasks.Credits(), 10),
-		ActiveTasks: n.tasks.Active() + n.validator.InProgress(), Queued: queued, Resting: n.Resting()}
+		ActiveTasks: n.tasks.Active() + n.validator.InProgress(), Queued: queued, Resting: n.Resting(), ClockSkewMS: skew, ClockPeers: heard}
 }
 
 // shownRegion is the region a person would say this node is in.
@@ -58,7 +59,7 @@ func (n *Node) Peers() []api.Peer {
 	for _, p := range n.host.Peers() {
 		score := n.reputation.Score(p.ID)
 		view := api.Peer{ID: p.ID, Addrs: []string{p.Addr}, Direction: p.Direction, RTTMS: float64(p.RTT.Microseconds()) / 1000,
-			Reputation: &score, Since: p.Since}
+			Reputation: &score, Since: p.Since, Version: versionOf(p.Agent)}
 		if w, known := n.workers.Get(p.ID, now); known {
 			view.Roles, view.Region = w.Ad.Roles, w.Region
 		}

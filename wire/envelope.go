@@ -140,6 +140,17 @@ func Open(raw []byte, net core.NetworkID, now time.Time) (*Envelope, Body, error
 	return e, b, nil
 }
 
+// Origin returns who raw, an envelope in its exact form, says sealed it and when.
+// Unlike Open it looks at neither network, age nor signature: what it returns is a
+// claim, good to learn the clock of an author who was proved in another way.
+func Origin(raw []byte) (from core.NodeID, at time.Time, err error) {
+	e, err := parse(raw)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	return e.From, e.Time, nil
+}
+
 // parse reads the members and requires that they are written as append does.
 func parse(raw []byte) (*Envelope, error) {
 	if len(raw) > MaxEnvelope {

@@ -36,6 +36,19 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 	}
 }
 
+// Origin tells who and when at any age, and of what has no exact form nothing.
+func TestOrigin(t *testing.T) {
+	raw := sealSample(sample(TypeHealth))
+	if from, at, err := Origin(raw); err != nil || from != node(1).ID() || !at.Equal(testNow()) {
+		t.Errorf("%s at %s, %v", from, at, err)
+	}
+	for _, bad := range [][]byte{nil, []byte("{}"), append([]byte(" "), raw...)} {
+		if from, at, err := Origin(bad); err == nil || from != "" || !at.IsZero() {
+			t.Errorf("%.20q: %s at %s, %v", bad, from, at, err)
+		}
+	}
+}
+
 // An envelope is good from MaxAhead before its time, by the reader's clock, to
 // MaxAge after it.
 //

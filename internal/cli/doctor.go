@@ -17,7 +17,7 @@ func (s *shell) doctorCommand() *ucli.Command {
 	flags := append(settingFlags(), outputFlag(),
 		&ucli.StringFlag{Name: flagAPI, Usage: "`URL` of the node [$TENZRO_API]", DefaultText: "the node of the home directory"},
 		&ucli.StringFlag{Name: flagToken, Usage: "bearer `TOKEN` to send [$TENZRO_TOKEN]"},
-		&ucli.StringFlag{Name: "clock", Usage: "`URL` of an HTTP server whose clock is right", DefaultText: "the bootstrap nodes"})
+		&ucli.StringFlag{Name: "clock", Usage: "`URL` of an HTTP server whose clock is right", DefaultText: "the node's peers, else the bootstrap nodes"})
 	return &ucli.Command{Name: "doctor", Usage: "find out what keeps a node from working", Flags: flags, Action: s.doctorAction,
 		Description: "Checks what `tenzro run` with the same flags would use, and asks the node if one\nruns. Exits 1 when a line says FAIL."}
 }

@@ -41,7 +41,7 @@ type Input struct {
 	ConfigErr error           // why it is not
 	Runtime   *client.Runtime // what the home says of its node; nil for none
 	Client    *client.Client  // how to reach the node; nil for none
-	ClockURL  string          // an HTTP server whose clock is trusted; empty: the gateways beside the bootstrap nodes
+	ClockURL  string          // an HTTP server whose clock is trusted; empty: the node's peers, else the gateways beside the bootstrap nodes
 	Version   string          // of this program
 	System    System
 }
@@ -97,7 +97,7 @@ func Examine(ctx context.Context, in Input) []Line {
 		func() []Line { return in.running(found) },
 		func() []Line { return in.reachability(found) },
 		func() []Line { return in.peers(found) },
-		func() []Line { return in.clock(ctx) },
+		func() []Line { return in.clock(ctx, found) },
 		func() []Line { return in.version(found) },
 	} {
 		lines = append(lines, check()...)

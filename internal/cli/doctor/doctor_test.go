@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -54,7 +55,7 @@ func newPatient(t *testing.T) *patient {
 	if _, err := keys.LoadOrCreate(keyFile); err != nil {
 		t.Fatal(err)
 	}
-	p := &patient{t: t, ready: http.StatusOK, peers: []api.Peer{{Direction: "inbound"}, {Direction: "outbound"}, {Direction: "outbound"}},
+	p := &patient{t: t, ready: http.StatusOK, peers: []api.Peer{{Direction: "inbound", Version: "v1"}, {Direction: "outbound", Version: "v1"}, {Direction: "outbound"}},
 		status: api.NodeStatus{ID: peerID, Version: "v1", Peers: 3, MinPeers: 3, Addrs: []string{"/ip4/192.0.2.1/tcp/9334/p2p/" + peerID}}}
 	p.boot = p.listen()
 	host, port, _ := net.SplitHostPort(p.boot.Addr().String())
@@ -105,6 +106,13 @@ func (p *patient) clock(skew time.Duration) string {
 	}))
 	p.t.Cleanup(srv.Close)
 	return srv.URL
+}
+
+// peerClocks lets the node say how far it is ahead of its peers, and names no
+// server to ask.
+func (p *patient) peerClocks(skew time.Duration, heard int) {
+	ms := skew.Milliseconds()
+	p.status.ClockSkewMS, p.status.ClockPeers, p.in.ClockURL = &ms, heard, ""
 }
 
 func (p *patient) port(addr string) string {
@@ -193,6 +201,22 @@ func TestFaults(t *testing.T) {
 		"clock fast":            {func(p *patient) { p.in.System = machine{skew: 20 * time.Second, free: 10 << 30, files: 65536} }, "clock", Warn, "20s off", "timedatectl"},
 		"nobody with a clock":   {func(p *patient) { p.in.ClockURL = "" }, "clock", Warn, "not compared", "--clock"},
 		"clock of nobody":       {func(p *patient) { p.in.ClockURL = "ftp://x" }, "clock", Warn, "not compared", "--clock"},
+		"clock ahead of peers":  {func(p *patient) { p.peerClocks(3*time.Second, 4) }, "clock", Warn, "3s off against the clocks of 4 peers", "timedatectl"},
+		"clock behind peers":    {func(p *patient) { p.peerClocks(-61*time.Second, 4) }, "clock", Fail, "-1m1s off against the clocks of 4 peers: messages of this node are refused", "timedatectl"},
+		"clock against one":     {func(p *patient) { p.peerClocks(time.Hour, 1) }, "clock", Fail, "1h0m0s off against the only peer heard, whose clock may be the wrong one", "timedatectl"},
+		"clock of one agrees":   {func(p *patient) { p.peerClocks(0, 1) }, "clock", OK, "agrees with the only peer heard", ""},
+		"clock of peers agrees": {func(p *patient) { p.peerClocks(-2*time.Second, 2) }, "clock", OK, "agrees with the clocks of 2 peers", ""},
+		"clock asked for":       {func(p *patient) { u := p.in.ClockURL; p.peerClocks(time.Hour, 2); p.in.ClockURL = u }, "clock", OK, "agrees with http://", ""},
+		"clock without node":    {func(p *patient) { p.peerClocks(time.Hour, 2); p.in.Client = nil }, "clock", Warn, "not compared", "--clock"},
+		"peers of other versions": {func(p *patient) {
+			p.peers = append(p.peers, api.Peer{Version: "v0\x1b[2J"}, api.Peer{Version: "v2"}, api.Peer{Version: "v2"})
+		}, "version", Warn, `node and program are v1, as are 2 of 6 peers; others run "v2" (2), "v0\x1b[2J" (1)`, "#upgrade"},
+		"peers of many versions": {func(p *patient) {
+			for i := range 9 {
+				p.peers = append(p.peers, api.Peer{Version: fmt.Sprint("w", i)})
+			}
+		}, "version", Warn, `"w3" (1), more versions (5)`, "#upgrade"},
+		"peers without version": {func(p *patient) { p.peers = []api.Peer{{Direction: "inbound"}} }, "version", OK, "no peer tells its version", ""},
 		"other version":         {func(p *patient) { p.status.Version = "v0" }, "version", Warn, "the node is v0, this program v1", "restart"},
 	}
 	for name, tt := range tests {

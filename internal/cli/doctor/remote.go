@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http"
-	"net/url"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/multiformats/go-multiaddr"
 	"golang.org/x/sync/errgroup"
@@ -19,11 +15,6 @@ import (
 const (
 	maxBootstrap = 32 // addresses that are dialled
 	dialsAtOnce  = 8
-	gatewayPort  = "8080" // where a bootstrap node's API is by default
-	// Messages older than a minute are refused; a few seconds are a clock that
-	// nobody sets.
-	skewFail = 60 * time.Second
-	skewWarn = 5 * time.Second
 )
 
 func (in Input) bootstrap(ctx context.Context) []Line {
@@ -159,105 +150,4 @@ func (in Input) peers(a answers) []Line {
 	}
 	return one(check, Fail, "name more nodes with --bootstrap, or allow working alone with --standalone",
 		"%d connected, %d needed before work is taken", a.status.Peers, a.status.MinPeers)
-}
-
-func (in Input) version(a answers) []Line {
-	const check = "version"
-	switch {
-	case a.err != nil:
-		return unknown(check)
-	case a.status.Version != in.Version:
-		return one(check, Warn, "restart the node, or use the program it was started from", "the node is %s, this program %s", a.status.Version, in.Version)
-	}
-	return okay(check, "node and program are %s", in.Version)
-}
-
-// clock compares with an HTTP server: its Date header is good to a second.
-func (in Input) clock(ctx context.Context) []Line {
-	const check = "clock"
-	urls := in.clockURLs()
-	type reading struct {
-		url  string
-		skew time.Duration
-	}
-	var mu sync.Mutex
-	var readings []reading
-	var group errgroup.Group
-	group.SetLimit(dialsAtOnce)
-	for _, u := range urls {
-		group.Go(func() error {
-			if skew, err := in.skew(ctx, u); err == nil {
-				mu.Lock()
-				defer mu.Unlock()
-				readings = append(readings, reading{u, skew})
-			}
-			return nil
-		})
-	}
-	_ = group.Wait() // a server that does not answer has no say
-	if len(readings) == 0 {
-		return one(check, Warn, "compare with a server you trust: tenzro doctor --clock https://example.org", "not compared: nobody with a clock answered")
-	}
-	best := readings[0]
-	for _, r := range readings {
-		if r.skew.Abs() < best.skew.Abs() {
-			best = r
-		}
-	}
-	switch fix := "set the clock, for example with: timedatectl set-ntp true"; {
-	case best.skew.Abs() >= skewFail:
-		return one(check, Fail, fix, "%s off against %s: messages of this node are refused as stale", best.skew.Round(time.Second), best.url)
-	case best.skew.Abs() >= skewWarn:
-		return one(check, Warn, fix, "%s off against %s", best.skew.Round(time.Second), best.url)
-	}
-	return okay(check, "agrees with %s", best.url)
-}
-
-// clockURLs are the one that was named, or the gateways that usually run on
-// bootstrap nodes.
-func (in Input) clockURLs() []string {
-	if in.ClockURL != "" {
-		return []string{in.ClockURL}
-	}
-	if in.Config == nil {
-		return nil
-	}
-	seen := map[string]bool{}
-	var urls []string
-	for _, text := range in.Config.P2P.Bootstrap {
-		host, _, _ := endpoint(text)
-		ip := net.ParseIP(host)
-		if host == "" || seen[host] || ip != nil && ip.IsLoopback() || len(urls) == maxBootstrap {
-			continue // our own machine's clock proves nothing
-		}
-		seen[host] = true
-		urls = append(urls, "http://"+net.JoinHostPort(host, gatewayPort)+"/livez")
-	}
-	return urls
-}
-
-// skew is how far our clock is ahead of the server's.
-func (in Input) skew(ctx context.Context, target string) (time.Duration, error) {
-	if u, err := url.Parse(target); err != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return 0, core.Errorf(core.Invalid, "--clock", "%.80q is not an http URL", target)
-	}
-	ctx, cancel := context.WithTimeout(ctx, checkLimit)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, target, nil)
-	if err != nil {
-		return 0, err
-	}
-	before := in.System.Now()
-	resp, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
-	if err != nil {
-		return 0, err
-	}
-	_ = resp.Body.Close()
-	after := in.System.Now()
-	date, err := http.ParseTime(resp.Header.Get("Date"))
-	if err != nil {
-		return 0, core.Errorf(core.Corrupt, "clock", "no Date header: %w", err)
-	}
-	// The header is cut to whole seconds: half of one is the expected loss.
-	return before.Add(after.Sub(before) / 2).Sub(date.Add(time.Second / 2)), nil
 }
