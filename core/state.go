@@ -47,7 +47,7 @@ type AggregationState struct {
 // the node is in no aggregation.
 type LocalStatus struct {
 	NodeState
-	AggregatedWith string `json:"aggregatedWith,omitempty"`
+	AggregatedWith string `json:"aggregatedWith"`
 }
 
 // Lifecycle is where a node is in its life (document 4, "Node Lifecycle").

@@ -198,8 +198,7 @@ func localTask(t *testing.T, local *testnet.Node) {
 func localStatus(t *testing.T, local *testnet.Node) {
 	var status map[string]any
 	local.Get("/status").Into(&status)
-	delete(status, "aggregatedWith") // only of a node that is in an aggregation
-	testnet.Fields(t, "status", status, "id", "type", "tier", "capacity", "activeTaskCount")
+	testnet.Fields(t, "status", status, "id", "type", "tier", "capacity", "activeTaskCount", "aggregatedWith")
 	share(t, "capacity", status["capacity"])
 	if status["id"] != string(local.ID()) || status["type"] != "local" {
 		text, _ := json.Marshal(status)

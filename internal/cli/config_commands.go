@@ -36,7 +36,8 @@ func (s *shell) configCommand() *ucli.Command {
 		{Name: "show", Usage: "print every setting as `tenzro run` with the same flags would use it",
 			Flags: append(settingFlags(), outputFlag(),
 				&ucli.BoolFlag{Name: "origin", Usage: "also print where each value was set"}), Action: s.configShow},
-		{Name: "validate", Usage: "check flags, environment and file without starting anything", Flags: settingFlags(), Action: s.configValidate},
+		{Name: "validate", Usage: "check flags, environment and file without starting anything",
+			Flags: append(settingFlags(), outputFlag()), Action: s.configValidate},
 	}}
 }
 
@@ -110,13 +111,30 @@ func valueText(v any) string {
 	return orDash(fmt.Sprint(v))
 }
 
+// validated is the JSON of config validate; what is wrong is an error instead.
+type validated struct {
+	Status string `json:"status"`         // always "ok"
+	File   string `json:"file,omitempty"` // the configuration file that was read, if any
+}
+
 func (s *shell) configValidate(c *ucli.Context) error {
 	if _, err := arguments(c); err != nil {
+		return err
+	}
+	wantJSON, err := asJSON(c)
+	if err != nil {
 		return err
 	}
 	loaded, err := s.load(c)
 	if err != nil {
 		return err
+	}
+	if wantJSON {
+		text, err := json.Marshal(validated{Status: "ok", File: loaded.File})
+		if err != nil {
+			return err
+		}
+		return s.printJSON(text)
 	}
 	from := "flags, environment and defaults"
 	if loaded.File != "" {

@@ -140,22 +140,33 @@ func (s *shell) nodeRoles(c *ucli.Context) error {
 
 func (s *shell) healthcheckCommand() *ucli.Command {
 	return &ucli.Command{Name: "healthcheck", Usage: "exit 0 when the node takes work, 1 when it does not, 3 when it does not answer",
-		Flags: nodeFlags(&ucli.BoolFlag{Name: "live", Usage: "only ask whether the node answers at all"}),
-		Action: func(c *ucli.Context) error {
-			if _, err := arguments(c); err != nil {
-				return err
-			}
-			cl, err := s.connect(c)
-			if err != nil {
-				return err
-			}
-			path := pathReady
-			if c.Bool("live") {
-				path = pathLive
-			}
-			if _, err = cl.Get(c.Context, path, nil); err == nil {
-				_, err = fmt.Fprintln(s.Out, "ok")
-			}
-			return err
-		}}
+		Flags:  nodeFlags(outputFlag(), &ucli.BoolFlag{Name: "live", Usage: "only ask whether the node answers at all"}),
+		Action: s.healthcheck}
+}
+
+func (s *shell) healthcheck(c *ucli.Context) error {
+	if _, err := arguments(c); err != nil {
+		return err
+	}
+	wantJSON, err := asJSON(c)
+	if err != nil {
+		return err
+	}
+	cl, err := s.connect(c)
+	if err != nil {
+		return err
+	}
+	path := pathReady
+	if c.Bool("live") {
+		path = pathLive
+	}
+	answer, err := cl.Get(c.Context, path, nil)
+	if err != nil {
+		return err
+	}
+	if wantJSON {
+		return s.printJSON(answer)
+	}
+	_, err = fmt.Fprintln(s.Out, "ok")
+	return err
 }

@@ -20,9 +20,9 @@ import (
 const (
 	// DefaultProposal is how long a proposal waits for members when nobody says.
 	DefaultProposal = time.Minute
-	// MinProposal and MaxProposal bound it: a vote takes some round trips, and who
-	// has voted is bound as long.
+	// MinProposal is the shortest a proposal may wait: a vote takes some round trips.
 	MinProposal = 100 * time.Millisecond
+	// MaxProposal is the longest: who has voted is bound until it ends.
 	MaxProposal = 10 * time.Minute
 
 	// maxSkew is how far a proposer's clock may be ahead.

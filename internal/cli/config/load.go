@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/knadh/koanf/parsers/yaml"
@@ -265,34 +263,4 @@ func flatten(text []byte) (map[string]any, error) {
 		return nil, err
 	}
 	return k.All(), nil
-}
-
-// unknownKeys returns an error for each key of the file that nothing reads. A
-// section that was left empty is fine.
-func unknownKeys(path string, values map[string]any) []error {
-	var known, sections []string
-	for _, k := range table {
-		if section, _, ok := strings.Cut(k.Path, delim); ok {
-			sections = append(sections, section)
-		}
-		if !k.NoFile {
-			known = append(known, k.Path)
-		}
-	}
-	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		inSection := slices.Contains(sections, name)
-		if slices.Contains(known, name) || inSection && values[name] == nil {
-			continue
-		}
-		what := "is unknown" + DidYouMean(name, known)
-		if name == "home" {
-			what = "cannot be set in a file, which lies in it"
-		} else if inSection {
-			what = "is a section; put its keys on lines of their own, indented"
-		}
-		errs = append(errs, core.Errorf(core.Invalid, name, "%s: key %s %s", path, quote(name), what).
-			WithHint("correct or remove the key; docs/configuration.md lists all of them"))
-	}
-	return errs
 }
