@@ -70,6 +70,19 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
+// TestMisspeltField: the answer names the field that was meant.
+func TestMisspeltField(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"type":"compute","data":{},"queueTimeout":1}`:         "queueTimeoutMs",
+		`{"type":"compute","data":{},"requirements":{"cqu":1}}`: "cpu",
+	} {
+		w := send(newServer(t, newNetwork(), nil), "POST", "/tasks", body)
+		if p := problem(t, w); w.Code != 400 || !strings.Contains(p.Hint, want) {
+			t.Errorf("%s: status %d, hint %q, want %s", body, w.Code, p.Hint, want)
+		}
+	}
+}
+
 // TestRoles: roles are read and changed while the node runs.
 func TestRoles(t *testing.T) {
 	n := newNetwork()

@@ -19,7 +19,7 @@ type reader struct {
 
 // flaw is why the text was refused. The path grows on the way out, so that
 // good input pays nothing for it.
-type flaw struct{ path, why string }
+type flaw struct{ path, why, hint string }
 
 func (f *flaw) under(parent string) *flaw {
 	f.path = join(parent, f.path)
@@ -39,7 +39,7 @@ func (f *flaw) err() error {
 	if at == "" {
 		at = "the value"
 	}
-	return core.Errorf(core.Invalid, f.path, "%s %s", at, f.why)
+	return core.Errorf(core.Invalid, f.path, "%s %s", at, f.why).WithHint(f.hint)
 }
 
 // broken is the flaw of a byte that JSON does not have here.

@@ -157,7 +157,7 @@ func (r *reader) object(s *shape, depth int, v reflect.Value) *flaw {
 	for {
 		name, known, f := r.key(&keys)
 		if f == nil {
-			f = r.member(s, known, depth, v)
+			f = r.member(s, name, known, depth, v)
 		}
 		if f != nil {
 			return f.under(pathName(name))
@@ -186,12 +186,12 @@ func (r *reader) key(keys *keyset) (name []byte, known *field, f *flaw) {
 	return name, known, nil
 }
 
-// member reads the value behind a key of s.
-func (r *reader) member(s *shape, known *field, depth int, v reflect.Value) *flaw {
+// member reads the value behind a key of s, whose name is known or not.
+func (r *reader) member(s *shape, name []byte, known *field, depth int, v reflect.Value) *flaw {
 	switch {
 	case known == nil && s != nil && s.object:
 		if r.unknown = true; r.closed {
-			return &flaw{why: "is not a known field"}
+			return &flaw{why: "is not a known field", hint: s.suggest(name)}
 		}
 		return r.value(nil, depth, reflect.Value{})
 	case known == nil && s != nil: // a map

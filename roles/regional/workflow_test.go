@@ -274,8 +274,6 @@ func cmpErr(err error, do func() error) error {
 
 // TestWorkflowTakenOver: a coordinator that dies in the middle leaves a journal
 // with which the next one ends the workflow; what had ended does not run again.
-//
-// spec 2.44
 func TestWorkflowTakenOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		record := &mortal{Journal: journal.NewMemory(journal.Limits{})}
