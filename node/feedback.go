@@ -55,6 +55,7 @@ func (v *healthView) Serve(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case m := <-heard:
+			v.n.met.note(m.From, m.Body.Region, m.Body.Roles)
 			v.note(m.From, m.Body, time.Now())
 		case now := <-tick.C:
 			v.count(now)

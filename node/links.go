@@ -175,6 +175,7 @@ func (l *links) accept(s *p2p.Session) {
 		_ = raw.Close() // and with it the session
 		return
 	}
+	l.n.met.greeted(s.Peer(), hello)
 	if hello.Ad == nil && hello.Help && l.knownCoordinator(hello.Region, s.Peer()) {
 		l.serveHelp(link, hello, mine)
 		return
@@ -231,6 +232,7 @@ func (l *links) greet(ctx context.Context, id core.NodeID, mine *wire.Hello) (di
 		_ = raw.Close()
 		return nil, nil, err
 	}
+	l.n.met.greeted(id, hello)
 	return link, hello, nil
 }
 

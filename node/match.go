@@ -130,7 +130,9 @@ func (w watcher) Advertised(child core.NodeID, ad *wire.Ad) {
 type regionWatcher struct{ watcher }
 
 // Advertised implements dispatch.Watcher.
-func (regionWatcher) Advertised(core.NodeID, *wire.Ad) {}
+func (w regionWatcher) Advertised(child core.NodeID, ad *wire.Ad) {
+	w.n.met.note(child, ad.Region, ad.Roles)
+}
 
 // Summarized implements dispatch.Watcher.
 func (w watcher) Summarized(child core.NodeID, s *wire.RegionSummary) {

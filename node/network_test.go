@@ -48,6 +48,8 @@ func TestWorkerComesAndGoes(t *testing.T) {
 	if !slices.Equal(got.Workers, []core.NodeID{worker.ID()}) || !slices.Equal(got.Regions, []core.RegionID{east}) || got.Proofs[0].NodeID != worker.ID() {
 		t.Errorf("result %+v", got)
 	}
+	wantPeer(t, n, worker.ID(), "inference")
+	wantPeer(t, worker, n.ID(), "global", "regional")
 	if worker.homeRegion() != east || worker.Status().Region != east || !worker.attached() {
 		t.Errorf("the worker says it is in %q", worker.homeRegion())
 	}

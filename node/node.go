@@ -55,6 +55,7 @@ type Node struct {
 	reputation *registry.Reputation
 	workers    *registry.Table
 	regions    *registry.Regions
+	met        *met
 	finder     *presence.Finder
 	ads        *ads
 	board      presence.Board

@@ -60,12 +60,25 @@ func (n *Node) Peers() []api.Peer {
 		score := n.reputation.Score(p.ID)
 		view := api.Peer{ID: p.ID, Addrs: []string{p.Addr}, Direction: p.Direction, RTTMS: float64(p.RTT.Microseconds()) / 1000,
 			Reputation: &score, Since: p.Since, Version: versionOf(p.Agent)}
-		if w, known := n.workers.Get(p.ID, now); known {
-			view.Roles, view.Region = w.Ad.Roles, w.Region
-		}
+		view.Roles, view.Region = n.introduced(p.ID, p.Since, now)
 		out = append(out, view)
 	}
 	return out
+}
+
+// introduced is what is known of a peer's roles and region: by its ad as a worker,
+// by how it introduced itself, or by the summary of the region that it keeps.
+func (n *Node) introduced(id core.NodeID, since, now time.Time) ([]string, core.RegionID) {
+	if w, known := n.workers.Get(id, now); known {
+		return w.Ad.Roles, w.Region
+	}
+	if said, known := n.met.since(id, since); known {
+		return said.roles, said.region
+	}
+	if region, keeps := n.regions.KeptBy(id, now); keeps {
+		return []string{core.Regional.String()}, region
+	}
+	return nil, ""
 }
 
 // Profile implements api.Node.

@@ -24,7 +24,7 @@ import (
 func (n *Node) buildTables() error {
 	n.reputation = registry.NewReputation(0)
 	n.workers = registry.NewTable(registry.Config{Network: n.cfg.Network, Reputation: n.reputation})
-	n.regions = registry.NewRegions()
+	n.regions, n.met = registry.NewRegions(), newMet()
 	return nil
 }
 

@@ -169,6 +169,18 @@ func (r *Regions) Coordinators(region core.RegionID, now time.Time) []core.NodeI
 	return out
 }
 
+// KeptBy returns the region that node id coordinates, false when it is not heard
+// of as a live coordinator.
+func (r *Regions) KeptBy(id core.NodeID, now time.Time) (core.RegionID, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h, known := r.heard[id]
+	if !known || !h.live(now) {
+		return "", false
+	}
+	return h.Summary.Region, true
+}
+
 // GlobalState answers the documented GET /network/state: the live regions sorted
 // by id, the free share of the network weighted by workers, and its validators
 // (coordinators): known within KnownFor, and heard within SummaryLife.
