@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -48,6 +49,44 @@ func TestUnknownBesideKnown(t *testing.T) {
 	m.dropped("d", "forged")
 	if want := "b unknown 4, c unknown 1, d forged 1"; strings.Join(got, ", ") != want {
 		t.Errorf("blamed: %q; want %q", got, want)
+	}
+}
+
+// TestGreetingOffences: a greeting in the name of another, or something else in its
+// place, is an offence; one of another network or version is none.
+func TestGreetingOffences(t *testing.T) {
+	mine := &wire.Hello{Version: HelloVersion, Network: "testnet"}
+	for name, c := range map[string]struct {
+		first wire.Body
+		want  string
+	}{
+		"welcome":         {mine, ""},
+		"another network": {&wire.Hello{Version: HelloVersion, Network: "mainnet"}, ""},
+		"another version": {&wire.Hello{Version: 9, Network: "testnet"}, ""},
+		"another's ad":    {&wire.Hello{Version: HelloVersion, Network: "testnet", Ad: ad(t, 9)}, "forged"},
+		"no greeting":     {&wire.LeaseRenew{Lease: 7}, "misplaced"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m, err := NewMetrics(nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := ""
+				m.Blame = func(_ core.NodeID, o p2p.Offence, _ int) { got += o.String() }
+				ta, tb := memTransports("a", "b", 64)
+				a, b := NewLink(ta, m), NewLink(tb, nil)
+				defer a.Close()
+				defer b.Close()
+				if err := b.Send(c.first); err != nil {
+					t.Fatal(err)
+				}
+				_, _, _ = Greet(t.Context(), a, mine)
+				if got != c.want {
+					t.Errorf("blamed for %q; want %q", got, c.want)
+				}
+			})
+		})
 	}
 }
 
