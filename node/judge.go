@@ -1,11 +1,13 @@
 package node
 
 import (
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs/dispatch"
+	"github.com/tenzro/tenzro/p2p"
 	"github.com/tenzro/tenzro/registry"
 	"github.com/tenzro/tenzro/wire"
 )
@@ -44,6 +46,15 @@ func (n *Node) judge(child core.NodeID, c dispatch.Conduct, evidence core.Digest
 	}
 	n.log.Warn().Str("node", string(child)).Str("cause", change.Cause).Int("reputation", score).Msg("reputation fell")
 	n.announcer.reputation(&wire.ReputationUpdate{NodeID: child, Delta: change.Delta, Score: score, Cause: change.Cause, Evidence: evidence})
+}
+
+// blameAd charges a peer for an ad of its own that was refused because its
+// signature is not valid. Every other reason, such as its age, has honest causes.
+func (n *Node) blameAd(from core.NodeID, err error) {
+	var why *core.Error
+	if errors.As(err, &why) && why.Kind == core.Denied && why.Op == "signature" {
+		n.host.Offended(from, p2p.Forged, 1)
+	}
 }
 
 // believe takes over that a worker's reputation fell, from those who keep this

@@ -10,6 +10,8 @@ import (
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/gossip"
 	"github.com/tenzro/tenzro/jobs/dispatch"
+	"github.com/tenzro/tenzro/keys"
+	"github.com/tenzro/tenzro/p2p"
 	"github.com/tenzro/tenzro/registry"
 	"github.com/tenzro/tenzro/wire"
 )
@@ -105,5 +107,49 @@ func TestBelieve(t *testing.T) {
 	}
 	if _, _, members := other.keeper.view(); !slices.Contains(members, fellow) {
 		t.Errorf("members %v", members)
+	}
+}
+
+// TestBlameAd: an ad whose signature is not valid costs its sender, up to a ban;
+// one that is late or of another network, as of a wrong clock or setting, does not.
+func TestBlameAd(t *testing.T) {
+	t.Parallel()
+	c := config(t, "regional")
+	c.P2P.Standalone = true
+	n, _ := run(t, c)
+	for i, tc := range []struct {
+		name   string
+		bend   func(ad *wire.Ad)
+		forge  bool
+		banned bool
+	}{
+		{"late", func(ad *wire.Ad) { ad.Issued, ad.Expires = ad.Issued.Add(-time.Hour), ad.Issued.Add(-time.Minute) }, false, false},
+		{"of another network", func(ad *wire.Ad) { ad.Network = "elsewhere" }, false, false},
+		{"good", func(*wire.Ad) {}, false, false},
+		{"forged", func(*wire.Ad) {}, true, true},
+	} {
+		id, ad := keys.FromSeed([32]byte{byte(i + 1)}), *n.ads.current()
+		tc.bend(&ad)
+		if err := wire.SignAd(id, &ad); err != nil {
+			t.Fatal(err)
+		}
+		if tc.forge {
+			ad.Signature = slices.Clone(ad.Signature)
+			ad.Signature[0] ^= 1
+		}
+		for range 20 {
+			watcher{n}.Advertised(id.ID(), &ad)
+		}
+		if tc.banned {
+			await(t, "the ban", func() error {
+				if len(n.host.Banned()) == 0 {
+					return errors.New("nobody is banned")
+				}
+				return nil
+			})
+		}
+		if banned := slices.ContainsFunc(n.host.Banned(), func(b p2p.Ban) bool { return b.ID == id.ID() }); banned != tc.banned {
+			t.Errorf("%s: banned %t; want %t", tc.name, banned, tc.banned)
+		}
 	}
 }

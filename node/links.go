@@ -197,6 +197,7 @@ func (l *links) accept(s *p2p.Session) {
 // employ serves a worker, or another region that helps out, below our region.
 func (l *links) employ(link dispatch.Link, ad *wire.Ad) error {
 	if _, err := l.n.workers.Put(ad, time.Now()); err != nil && core.KindOf(err) != core.Conflict {
+		l.n.blameAd(ad.NodeID, err)
 		return err
 	}
 	err := l.n.region.Attach(l.ctx, link, l.workerInfo(ad), watcher{l.n})

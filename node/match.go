@@ -119,6 +119,7 @@ func (w watcher) Beat(child core.NodeID, m *wire.Pull) {
 // Advertised implements dispatch.Watcher.
 func (w watcher) Advertised(child core.NodeID, ad *wire.Ad) {
 	if _, err := w.n.workers.Put(ad, time.Now()); err != nil {
+		w.n.blameAd(child, err)
 		w.n.log.Warn().Err(err).Str("node", string(child)).Msg("ad refused")
 		return
 	}

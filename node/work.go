@@ -67,6 +67,7 @@ func (n *Node) buildWork() error {
 	if n.linkMetrics, err = dispatch.NewMetrics(n.registerer); err != nil {
 		return err
 	}
+	n.linkMetrics.Blame = n.host.Offended
 	limits := jobs.Limits{LeaseTTL: n.cfg.Jobs.LeaseTTL, SpeculateShare: float64(n.cfg.Jobs.Speculation) / 100}
 	n.gateway = dispatch.New(dispatch.Config{Name: "gateway", Signer: n.identity, Limits: limits, Match: regionMatch{},
 		Blobs: n.blobs, Metrics: n.linkMetrics, Seed: rand.Uint64()}, n.log)

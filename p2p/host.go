@@ -44,6 +44,7 @@ type Host struct {
 	lan      *lan // nil when off
 	book     *book
 	sessions *sessions
+	debtors  *debtors
 	watch    *watch
 	hints    *lru.Cache[peer.ID, []ma.Multiaddr]
 	found    chan peer.AddrInfo // what discovery saw, to be connected by Serve
@@ -66,7 +67,7 @@ func New(cfg Config, reg prometheus.Registerer, log zerolog.Logger) (*Host, erro
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{cfg: r, log: log, metrics: newMetrics(reg), gater: newGater(r.Admit),
+	h := &Host{cfg: r, log: log, metrics: newMetrics(reg), gater: newGater(r.Admit), debtors: newDebtors(),
 		found: make(chan peer.AddrInfo, foundQueue), built: make(chan struct{})}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	routeLogs(log)

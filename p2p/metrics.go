@@ -12,6 +12,7 @@ type metrics struct {
 	sessions   prometheus.Gauge
 	resumes    *prometheus.CounterVec // result: resumed, lost
 	violations *prometheus.CounterVec // reason: a closed set, see sessionwire.go
+	bans       *prometheus.CounterVec // offence: see Offence
 	lanFrames  *prometheus.CounterVec // type, verdict
 }
 
@@ -28,6 +29,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		sessions:   gauge("tenzro_p2p_sessions", "Sessions that are open, connected or waiting to resume."),
 		resumes:    counter("session_resumes_total", "Broken sessions by how they went on.", "result"),
 		violations: counter("session_violations_total", "Sessions ended because the peer broke the protocol, by rule.", "reason"),
+		bans:       counter("bans_total", "Peers that were banned for what they sent, by what it was last.", "offence"),
 		lanFrames:  counter("lan_frames_total", "Datagrams of local discovery by type and what became of them.", "type", "verdict"),
 	}
 }

@@ -357,6 +357,7 @@ func (m *sessions) rejected(stream network.Stream, p peer.ID, err error) {
 func (m *sessions) violated(p peer.ID, v *violation) {
 	m.h.metrics.violations.WithLabelValues(v.rule).Inc()
 	m.h.log.Warn().Stringer("peer", p).Err(v).Msg("peer broke the session protocol")
+	m.h.offended(p, Violation, 1)
 }
 
 // dropPeer ends every session with p.

@@ -142,15 +142,22 @@ func (c *childLink) receive(ctx context.Context, b wire.Body) {
 	case *wire.JobState:
 		c.answer(m)
 	case *wire.Ad:
-		if c.watch != nil && m.NodeID == id {
-			c.watch.Advertised(id, m)
-		}
+		c.advertised(m)
 	case *wire.RegionSummary:
 		if c.watch != nil {
 			c.watch.Summarized(id, m)
 		}
 	default:
-		d.cfg.Metrics.dropped("unexpected")
+		d.cfg.Metrics.dropped(id, "unexpected")
+	}
+}
+
+func (c *childLink) advertised(ad *wire.Ad) {
+	switch id := c.link.Peer(); {
+	case ad.NodeID != id:
+		c.d.cfg.Metrics.dropped(id, "forged")
+	case c.watch != nil:
+		c.watch.Advertised(id, ad)
 	}
 }
 

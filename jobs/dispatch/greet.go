@@ -29,6 +29,7 @@ func Greet(ctx context.Context, link Link, mine *wire.Hello) (Link, *wire.Hello,
 	theirs, ok := bodies[0].(*wire.Hello)
 	switch {
 	case !ok:
+		drop(link, "unexpected")
 		return nil, nil, core.Errorf(core.Invalid, "hello", "node %s sent %s before it said hello", link.Peer().Short(), bodies[0].Type())
 	case theirs.Network != mine.Network:
 		return nil, nil, core.Errorf(core.Denied, "network", "node %s is of network %q", link.Peer().Short(), theirs.Network)
@@ -36,12 +37,21 @@ func Greet(ctx context.Context, link Link, mine *wire.Hello) (Link, *wire.Hello,
 		return nil, nil, core.Errorf(core.Unsupported, "version", "node %s speaks version %d of the job protocol, this node %d",
 			link.Peer().Short(), theirs.Version, mine.Version).WithHint("upgrade the older of the two")
 	case theirs.Ad != nil && theirs.Ad.NodeID != link.Peer():
+		drop(link, "forged")
 		return nil, nil, core.Errorf(core.Denied, "ad", "node %s sent the ad of another node", link.Peer().Short())
 	}
 	if len(bodies) == 1 {
 		return link, theirs, nil
 	}
 	return &replay{Link: link, first: bodies[1:]}, theirs, nil
+}
+
+// drop counts what came instead of a good greeting; only a link to another process
+// counts.
+func drop(link Link, cause string) {
+	if l, ok := link.(*netLink); ok {
+		l.metrics.dropped(link.Peer(), cause)
+	}
 }
 
 // replay gives back what came in one frame with the hello.

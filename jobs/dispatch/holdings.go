@@ -158,11 +158,11 @@ func (p *Puller) adopt(m *wire.Adopt) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.region != "" && m.Region != h.region {
-		h.metrics.dropped("foreign")
+		h.metrics.dropped(p.link.Peer(), "foreign")
 		return
 	}
 	if m.Epoch < h.epoch {
-		h.metrics.dropped("stale")
+		h.metrics.dropped(p.link.Peer(), "stale")
 		return
 	}
 	if p.epoch == 0 {
@@ -231,7 +231,7 @@ func (p *Puller) revoked(m *wire.LeaseRevoke) {
 	case r != nil && r.p == p:
 		r.cancel(&core.Failure{Reason: m.Reason, Message: "the coordinator revoked the lease"})
 	case r != nil || p.epoch != h.epoch:
-		h.metrics.dropped("stale")
+		h.metrics.dropped(p.link.Peer(), "stale")
 	default:
 		h.kept.revoke(m.Lease)
 	}

@@ -179,7 +179,7 @@ func (c *childLink) claims(_ context.Context, m *wire.Claim) {
 	var started []func()
 	d.do(func(now time.Time) {
 		if c.claiming.epoch == 0 || m.Epoch != c.claiming.epoch || d.children[c.link.Peer()] != c {
-			d.cfg.Metrics.dropped("stale_claim")
+			d.cfg.Metrics.dropped(c.link.Peer(), "stale_claim")
 			return
 		}
 		for i := range m.Leases {

@@ -260,17 +260,17 @@ func TestNetLinkGarbage(t *testing.T) {
 	renewed := `{"type":"lease_renew","body":{"lease":"1","progress":0}}`
 	for name, c := range map[string]struct {
 		frame string
-		good  bool
+		cause string
 	}{
-		"unknown type beside a known one": {`{"v":1,"items":[{"type":"teleport","body":{"x":1}},` + renewed + `]}`, true},
-		"no JSON":                         {"hello", false},
-		"empty":                           {"", false},
-		"another version":                 {`{"v":2,"items":[]}`, false},
-		"no items":                        {`{"v":1,"items":[]}`, false},
-		"a body out of range":             {`{"v":1,"items":[{"type":"lease_renew","body":{"lease":"1","progress":2}}]}`, false},
-		"a duplicate key":                 {`{"v":1,"items":[{"type":"lease_renew","body":{"lease":"1","lease":"1","progress":0}}]}`, false},
-		"too many items":                  {`{"v":1,"items":[` + strings.Repeat(renewed+",", wire.MaxItems) + renewed + `]}`, false},
-		"too long":                        {`{"v":1,"items":[` + renewed + strings.Repeat(" ", wire.MaxFrame) + `]}`, false},
+		"unknown type beside a known one": {`{"v":1,"items":[{"type":"teleport","body":{"x":1}},` + renewed + `]}`, "unknown_type"},
+		"no JSON":                         {"hello", "malformed"},
+		"empty":                           {"", "malformed"},
+		"another version":                 {`{"v":2,"items":[]}`, "version"},
+		"no items":                        {`{"v":1,"items":[]}`, "malformed"},
+		"a body out of range":             {`{"v":1,"items":[{"type":"lease_renew","body":{"lease":"1","progress":2}}]}`, "malformed"},
+		"a duplicate key":                 {`{"v":1,"items":[{"type":"lease_renew","body":{"lease":"1","lease":"1","progress":0}}]}`, "malformed"},
+		"too many items":                  {`{"v":1,"items":[` + strings.Repeat(renewed+",", wire.MaxItems) + renewed + `]}`, "malformed"},
+		"too long":                        {`{"v":1,"items":[` + renewed + strings.Repeat(" ", wire.MaxFrame) + `]}`, "malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -286,10 +286,7 @@ func TestNetLinkGarbage(t *testing.T) {
 				}
 				bodies, err := b.Recv(t.Context())
 				drops := func(cause string) float64 { return testutil.ToFloat64(m.drops.WithLabelValues(cause)) }
-				if c.good && (err != nil || len(bodies) != 1 || drops("unknown_type") != 1) {
-					t.Errorf("got %v, %v", bodies, err)
-				}
-				if !c.good && (err == nil || drops("malformed") != 1) {
+				if known := c.cause == "unknown_type"; known != (err == nil) || known != (len(bodies) == 1) || drops(c.cause) != 1 {
 					t.Errorf("got %v, %v", bodies, err)
 				}
 			})

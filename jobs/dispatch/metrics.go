@@ -2,10 +2,17 @@ package dispatch
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/p2p"
 )
 
 // Metrics counts what crosses links. The nil *Metrics counts nothing.
 type Metrics struct {
+	// Blame hears of messages that a peer should not have sent; it must not block.
+	// Set it before the first link; nil blames nobody.
+	Blame func(peer core.NodeID, o p2p.Offence, n int)
+
 	messages *prometheus.CounterVec
 	frames   prometheus.Counter
 	drops    *prometheus.CounterVec
@@ -46,19 +53,54 @@ func (m *Metrics) sent(n int) {
 	}
 }
 
-func (m *Metrics) received(n, unknown int) {
-	if m != nil {
-		m.messages.WithLabelValues("in").Add(float64(n))
-		if unknown > 0 {
-			m.drops.WithLabelValues("unknown_type").Add(float64(unknown))
-		}
+// received counts the messages of one frame. As many unknown as known ones cost
+// the peer nothing: a newer version may send one beside each that it sent before.
+func (m *Metrics) received(from core.NodeID, n, unknown int) {
+	if m == nil {
+		return
+	}
+	m.messages.WithLabelValues("in").Add(float64(n))
+	if unknown > 0 {
+		m.drops.WithLabelValues("unknown_type").Add(float64(unknown))
+	}
+	if unknown > n {
+		m.blame(from, p2p.Unknown, unknown-n)
 	}
 }
 
-func (m *Metrics) dropped(cause string) {
+// unsent counts a message of this node that does not encode.
+func (m *Metrics) unsent() {
+	if m != nil {
+		m.drops.WithLabelValues("encode").Inc()
+	}
+}
+
+// dropped counts a message of a peer that is not acted upon.
+func (m *Metrics) dropped(from core.NodeID, cause string) {
 	if m != nil {
 		m.drops.WithLabelValues(cause).Inc()
+		m.blame(from, offence(cause), 1)
 	}
+}
+
+func (m *Metrics) blame(from core.NodeID, o p2p.Offence, n int) {
+	if m.Blame != nil {
+		m.Blame(from, o, n)
+	}
+}
+
+// offence says how grave it is to send what is dropped for a cause. What a change
+// of leaders or another version brings about in good faith is the lightest.
+func offence(cause string) p2p.Offence {
+	switch cause {
+	case "malformed":
+		return p2p.Malformed
+	case "forged":
+		return p2p.Forged
+	case "unexpected", "foreign":
+		return p2p.Misplaced
+	}
+	return p2p.Unknown
 }
 
 func (m *Metrics) claim(outcome string) { m.claimed(outcome, 1) }

@@ -90,7 +90,7 @@ func (l *netLink) send(frame []byte, bodies []wire.Body) ([]byte, error) {
 		var taken int
 		var err error
 		if frame, taken, err = wire.AppendBatch(frame[:0], bodies...); err != nil {
-			l.metrics.dropped("encode")
+			l.metrics.unsent()
 			bodies = bodies[1:]
 			continue
 		}
@@ -113,14 +113,22 @@ func (l *netLink) Recv(ctx context.Context) ([]wire.Body, error) {
 		}
 		batch, err := wire.DecodeBatch(frame)
 		if err != nil {
-			l.metrics.dropped("malformed")
+			l.metrics.dropped(l.Peer(), undecoded(err))
 			return nil, err
 		}
-		l.metrics.received(len(batch.Bodies), batch.Unknown)
+		l.metrics.received(l.Peer(), len(batch.Bodies), batch.Unknown)
 		if len(batch.Bodies) > 0 {
 			return batch.Bodies, nil
 		}
 	}
+}
+
+// undecoded is the cause for which a frame is dropped: another version is no lie.
+func undecoded(err error) string {
+	if core.KindOf(err) == core.Unsupported {
+		return "version"
+	}
+	return "malformed"
 }
 
 // Close implements Link. What was sent before is written first, if the peer

@@ -119,14 +119,14 @@ func (p *Puller) receive(ctx, on context.Context, b wire.Body) {
 	case *wire.Coordinators:
 		p.keptBy(m)
 	default:
-		p.metrics.dropped("unexpected")
+		p.metrics.dropped(p.link.Peer(), "unexpected")
 	}
 }
 
 func (p *Puller) keptBy(m *wire.Coordinators) {
 	switch {
 	case p.region != "" && m.Region != p.region:
-		p.metrics.dropped("foreign")
+		p.metrics.dropped(p.link.Peer(), "foreign")
 	case p.Keepers != nil:
 		p.Keepers(m)
 	}
@@ -134,7 +134,7 @@ func (p *Puller) keptBy(m *wire.Coordinators) {
 
 func (p *Puller) rewarded(m *wire.JobReward) {
 	if m.Coordinator != p.link.Peer() || wire.VerifyReward(m) != nil {
-		p.metrics.dropped("forged")
+		p.metrics.dropped(p.link.Peer(), "forged")
 		return
 	}
 	p.taker.Credited(p.link.Peer(), m)
@@ -179,11 +179,11 @@ func (p *Puller) offered(ctx context.Context, o *wire.JobOffer) {
 	r, why := p.admit(o)
 	switch why {
 	case "stale":
-		p.metrics.dropped(why)
+		p.metrics.dropped(p.link.Peer(), why)
 		_ = p.link.Send(&wire.JobReject{Lease: o.Lease, Reason: wire.RefusedBusy, Message: "another coordinator leads the region", RetryAfterMS: staleRetryMS})
 		return
 	case "duplicate":
-		p.metrics.dropped(why)
+		p.metrics.dropped(p.link.Peer(), why)
 		return
 	}
 	ticket, no := p.taker.Take(p.link.Peer(), o)
