@@ -44,6 +44,9 @@ func CanWall() error {
 			return fmt.Errorf("%w: the program %s is missing", ErrNoWalls, tool)
 		}
 	}
+	if err := forwarded(context.Background()); err != nil {
+		return err
+	}
 	probe := spacePrefix + strconv.Itoa(os.Getpid()) + "-probe"
 	if err := tool(context.Background(), "ip", "netns", "add", probe); err != nil {
 		return fmt.Errorf("%w: %w", ErrNoWalls, err)
@@ -54,6 +57,22 @@ func CanWall() error {
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNoWalls, err)
+	}
+	return nil
+}
+
+// forwarded returns ErrNoWalls where this machine's own firewall drops what the
+// bridge passes on from one namespace to another, as a Docker engine sets it up.
+func forwarded(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, toolLimit)
+	defer cancel()
+	asked, err := os.ReadFile("/proc/sys/net/bridge/bridge-nf-call-iptables")
+	if err != nil || strings.TrimSpace(string(asked)) != "1" {
+		return nil // the bridge does not ask it
+	}
+	rules, err := exec.CommandContext(ctx, "nft", "list", "chain", "ip", "filter", "FORWARD").Output()
+	if err == nil && strings.Contains(string(rules), "policy drop") {
+		return fmt.Errorf("%w: this machine's firewall drops forwarded packets, as a Docker engine has it do; stop it and run `nft delete table ip filter`", ErrNoWalls)
 	}
 	return nil
 }
