@@ -120,7 +120,8 @@ func (b *Board) adopt(ch *child, it *item, c Claim, now time.Time) {
 	if it.left == c.Lease && it.failed > 0 {
 		it.failed-- // the attempt was not lost after all
 	}
-	it.attempt = max(it.attempt, min(c.Attempt, b.limits.Attempts))
+	// Attempts that were lost here count, whatever number the child knows its own by.
+	it.attempt = max(it.attempt, it.failed+it.judging+1, min(c.Attempt, b.limits.Attempts))
 	it.hold = hold{lease: c.Lease, child: ch.ID, state: Leased, number: it.attempt, until: now.Add(b.limits.LeaseTTL), progress: c.Progress}
 	b.leases[it.lease] = it
 	ch.hold(it, it.lease)

@@ -66,8 +66,9 @@ type Job struct {
 	State    State
 	Created  time.Time
 	Updated  time.Time
-	Subtasks int // planned: part of the record, so that a successor splits the same way
-	Done     int // of them finished and accepted
+	Pool     Pool // who takes it together; empty when somebody can take it alone. Part of the record like Subtasks
+	Subtasks int  // planned: part of the record, so that a successor splits the same way
+	Done     int  // of them finished and accepted
 	Partial  float64
 	Attempts []core.Attempt // the last core.MaxAttemptsShown
 	Result   core.TaskResult

@@ -26,6 +26,7 @@ func sampleJob(state jobs.State) jobs.Job {
 		Priority: -3, Deadline: at.Add(time.Hour), Submitter: "alice"}, "gateway", at)
 	j.Regions, j.SpecHash = []core.RegionID{"us-east", "eu-west"}, core.Sum([]byte("spec"))
 	j.State, j.Subtasks, j.Done, j.Partial = state, 2, 1, 0.5
+	j.Pool = jobs.NewPool([]core.NodeID{"w1", "w2"})
 	j.Attempts = []core.Attempt{{Index: 1, Attempt: 1, Worker: "w1", Started: at, Outcome: "ok"}}
 	if state.Final() {
 		j.Spec.Data = nil

@@ -30,7 +30,6 @@ type execution struct {
 	closing  sync.Once
 
 	planner compute.Planner
-	pool    jobs.Pool // who takes the job together; empty when somebody can take it alone
 	queue   time.Time // until when a capable node must be there
 
 	mu    sync.Mutex
@@ -51,17 +50,14 @@ type part struct {
 	recorded chan struct{}
 }
 
-// newExecution plans a job: into how many subtasks it is cut is part of its
-// record, so that whoever takes it over cuts it the same way.
+// newExecution plans a job: into how many subtasks it is cut, and which pool takes
+// it, is part of its record, so that whoever takes it over does the same.
 func newExecution(v *Validator, t *term, job jobs.Job) *execution {
 	x := &execution{v: v, term: t, job: job, recorded: make(chan struct{}), finished: make(chan struct{}),
 		planner: v.deps.Planners[job.Spec.Type], queue: time.Now().Add(job.Spec.QueueTimeout())}
-	if x.cost, x.flaw = v.check(job.Spec); x.flaw != nil {
-		return x
-	}
-	x.pool = v.pooled(job.Spec, x.cost)
-	if x.job.Subtasks == 0 {
-		x.job.Subtasks = max(v.shards(x.cost, job.Spec), x.pool.Size())
+	if x.cost, x.flaw = v.check(job.Spec); x.flaw == nil && x.job.Subtasks == 0 {
+		x.job.Pool = v.pooled(job.Spec, x.cost)
+		x.job.Subtasks = max(v.shards(x.cost, job.Spec), x.job.Pool.Size())
 	}
 	return x
 }

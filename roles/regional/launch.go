@@ -73,7 +73,7 @@ func (x *execution) split(n int) ([]json.RawMessage, error) {
 
 func (x *execution) submit(submit func(jobs.Unit, dispatch.Owner) error) {
 	head, weight := wire.Head(x.job.Spec), max(1, int64(x.cost.Units)/int64(len(x.parts)))
-	head.Requirements = x.pool.Share(head.Requirements)
+	head.Requirements = x.job.Pool.Share(head.Requirements)
 	traceparent := x.v.deps.Trace.Context(x.id()).String()
 	for i, p := range x.parts {
 		if p.output != nil {
@@ -82,7 +82,7 @@ func (x *execution) submit(submit func(jobs.Unit, dispatch.Owner) error) {
 		if x.term.ctx.Err() != nil { // the board is another term's by now
 			return
 		}
-		u := jobs.Unit{Key: jobs.Key{Task: x.id(), Index: i}, Class: wire.ClassSubtask, Head: head, Pool: x.pool, Data: p.data,
+		u := jobs.Unit{Key: jobs.Key{Task: x.id(), Index: i}, Class: wire.ClassSubtask, Head: head, Pool: x.job.Pool, Data: p.data,
 			InputHash: jobs.InputHash(p.data), Weight: weight, QueueUntil: x.queue, Deadline: x.job.Deadline(), Gateway: x.job.Gateway, Trace: traceparent}
 		if err := submit(u, x); err != nil {
 			x.abort(&core.Failure{Reason: core.ReasonInternal, Message: "queueing a subtask: " + err.Error()})

@@ -46,3 +46,30 @@ func TestPoolSharesAJob(t *testing.T) {
 		r.idle()
 	})
 }
+
+// TestPoolIsRecorded: whoever leads next leaves a job with its pool, even when it
+// knows of no aggregation.
+func TestPoolIsRecorded(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		pool := jobs.NewPool([]core.NodeID{identity(1).ID(), identity(2).ID()})
+		r.v.deps.Pool = func(core.TaskType, core.Requirements) jobs.Pool { return pool }
+		spec := specOf(numbers(9), `["sum"]`, 0)
+		spec.Requirements = core.Requirements{MinTier: core.TierTrainer, MemoryMB: 1000}
+		r.offer(jobID, spec)
+		r.depose()
+		settle()
+
+		next := r.successor(2)
+		defer next.stop()
+		weak := func(a *wire.Ad) {
+			a.Tier, a.Resources.MemoryMB, a.Resources.FreeMemoryMB = core.TierInference, 512, 512
+		}
+		member, other := next.worker(1, 2, weak), next.worker(3, 2, nil)
+		if got := next.offer(jobID, spec).completed(); got != alone(t, spec) {
+			t.Errorf("it ends with %s", got)
+		}
+		if len(member.offers()) != 2 || len(other.offers()) != 0 {
+			t.Errorf("the member was offered %d subtasks, somebody else %d", len(member.offers()), len(other.offers()))
+		}
+	})
+}
