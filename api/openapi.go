@@ -33,13 +33,16 @@ func document(routes []*route, version string) ([]byte, error) {
 	return json.Marshal(api)
 }
 
-// taskTypes says which types there are and what their data is.
-const taskTypes = "which engine runs the task, and so what data is: " +
-	"compute: {input, operations}, a pipeline over numbers; " +
-	"map: {task, over, combine}, another task for each item of a list, text or table; " +
-	"vsa: {kind, dimension, vectors, steps, result}, a program over hypervectors; " +
-	"vsa_evolution: {kind, dimension, exemplars, seed}, a vector evolved towards exemplars, its fitness the proof's metric; " +
-	"benchmark: {workload, segments, seed}, how fast a worker is"
+// taskTypes says which types there are and what their data is, which only the
+// engine of the type judges.
+const taskTypes = "compute: {input, operations}, a pipeline over numbers (docs/compute.md); " +
+	"map: {task, over, combine}, another task for each item of a list, text or table (docs/map.md); " +
+	"vsa: {kind, dimension, vectors, steps, result}, a program over hypervectors (docs/vsa.md); " +
+	"vsa_evolution: {kind, dimension, exemplars, seed}, a vector evolved towards exemplars, its fitness the proof's metric (docs/vsa.md); " +
+	"wasm: {module: base64 of a WebAssembly module, function: _start, args, env, stdin: base64, input, files: {path: base64}, " +
+	"limits: {fuel, memoryMB, timeoutMs}}; the result is {stdout, stderr, exitCode, fuel, values, files} (docs/wasm.md); " +
+	"benchmark: {workload, segments, seed}, how fast a worker is (docs/benchmark.md); " +
+	"workflow: a graph of tasks (docs/workflows.md)"
 
 func operation(r *route, schemas huma.Registry) *huma.Operation {
 	op := &huma.Operation{Method: r.method, Path: r.path, OperationID: operationID(r), Summary: r.summary,
@@ -160,7 +163,7 @@ func adjust(schemas map[string]*huma.Schema) {
 	optional("Assignment", "requirements")
 	for _, name := range []string{"TaskSpec", "Assignment"} {
 		if s := schemas[name]; s != nil && s.Properties["type"] != nil {
-			s.Properties["type"].Description = taskTypes
+			s.Properties["type"].Description = "which engine runs the task, and so what data is: " + taskTypes
 		}
 	}
 	if s := schemas["Proof"]; s != nil {
@@ -168,15 +171,11 @@ func adjust(schemas map[string]*huma.Schema) {
 	}
 }
 
-// describeData says what the data of each task type is, which only the engine of
-// the type judges.
+// describeData lets data be anything: only the engine of the type judges it.
 func describeData(spec *huma.Schema) {
 	if spec == nil || spec.Properties["data"] == nil {
 		return
 	}
-	spec.Properties["data"] = &huma.Schema{Description: "What the engine of the type takes. compute: {input, operations}, see docs/compute.md. " +
-		"wasm: {module: base64 of a WebAssembly module, function: _start, args, env, stdin: base64, files: {path: base64}, " +
-		"limits: {fuel, memoryMB, timeoutMs}}; the result is {stdout, stderr, exitCode, fuel, values, files}, see docs/wasm.md. " +
-		"workflow: a graph of tasks, see docs/workflows.md."}
+	spec.Properties["data"] = &huma.Schema{Description: "What the engine of the type takes; the type says what that is."}
 	spec.Properties["limits"] = &huma.Schema{Type: huma.TypeObject, Description: "the same as limits in data, for types that have limits"}
 }

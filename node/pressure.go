@@ -28,9 +28,12 @@ func (n *Node) buildRest(ctx context.Context) error {
 		return err
 	}
 	n.rest = compute.NewRest(compute.Rules{Hours: hours, PauseOnBattery: n.cfg.Compute.PauseOnBattery, MaxCelsius: n.cfg.Compute.MaxCelsius})
-	n.setResting(n.rest.Observe(time.Now(), compute.ReadPower(ctx), core.Capacity{CPU: 1, Memory: 1, Storage: 1}))
+	n.setResting(n.rest.Observe(time.Now(), compute.ReadPower(ctx), allFree()))
 	return nil
 }
+
+// allFree stands for a machine that nobody has looked at.
+func allFree() core.Capacity { return core.Capacity{CPU: 1, Memory: 1, Storage: 1} }
 
 // newPressure looks whether the machine gets short of memory or disk, and
 // whether it has to rest. A busy CPU is what the machine is there for and no
@@ -40,10 +43,14 @@ func newPressure(n *Node) service.Service {
 	pressure := compute.NewPressure(criticalShare, recoveredShare)
 	return service.Every("pressure", sampleEvery, time.Second, func(ctx context.Context) error {
 		r, err := sampler.Sample(ctx)
+		seen := r.Free()
+		if err != nil { // hours begin and end all the same
+			seen = allFree()
+		}
+		n.setResting(n.rest.Observe(time.Now(), compute.ReadPower(ctx), seen))
 		if err != nil {
 			return err
 		}
-		n.setResting(n.rest.Observe(time.Now(), compute.ReadPower(ctx), r.Free()))
 		free := r.Free()
 		free.CPU = 1
 		changed, critical := pressure.Observe(free)

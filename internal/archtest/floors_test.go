@@ -14,6 +14,7 @@ func floors() map[string]int {
 		"keys":                   1,
 		"internal/service":       1,
 		"internal/event":         1,
+		"internal/nearest":       1,
 		"internal/trace":         1,
 		"compute/vsa/hyper":      1,
 		"internal/trace/otlp":    2,

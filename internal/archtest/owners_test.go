@@ -29,6 +29,7 @@ func owners() map[string][]string {
 		"github.com/prometheus/client_golang":                     {}, // but for the two below
 		"github.com/klauspost/reedsolomon":                        {"storage"},
 		"github.com/cloudflare/circl":                             {"keys"},
+		"github.com/xrash/smetrics":                               {"internal/nearest"},
 		"github.com/tetratelabs/wazero":                           {"compute/wasm"},
 		"github.com/cometbft":                                     {"ledger/bft"},
 		"github.com/hashicorp/raft":                               {"jobs/journal"},

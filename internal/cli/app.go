@@ -11,7 +11,7 @@ import (
 	ucli "github.com/urfave/cli/v2"
 
 	"github.com/tenzro/tenzro/compute/sandbox"
-	"github.com/tenzro/tenzro/internal/cli/config"
+	"github.com/tenzro/tenzro/internal/nearest"
 )
 
 const programName = "tenzro"
@@ -134,7 +134,7 @@ func group(c *ucli.Context) error {
 		}
 	}
 	word := c.Args().First()
-	return usagef("use one of: "+strings.Join(names, ", "), "%s has no command %q%s", c.Command.HelpName, word, config.DidYouMean(word, names))
+	return usagef("use one of: "+strings.Join(names, ", "), "%s has no command %q%s", c.Command.HelpName, word, nearest.DidYouMean(word, names))
 }
 
 func badUsage(c *ucli.Context, err error, _ bool) error {

@@ -6,7 +6,7 @@ import (
 
 	ucli "github.com/urfave/cli/v2"
 
-	"github.com/tenzro/tenzro/internal/cli/config"
+	"github.com/tenzro/tenzro/internal/nearest"
 )
 
 // permute brings args (without the program's name) into the only order the
@@ -83,7 +83,7 @@ func belong(cmd *ucli.Command, words, flags []string) error {
 }
 
 func suggestFlag(name string, names []string) string {
-	if near, ok := config.Nearest(name, names); ok {
+	if near, ok := nearest.Word(name, names); ok {
 		return "; did you mean " + dashed(near) + "?"
 	}
 	return ""

@@ -453,17 +453,6 @@ func TestTableIsSound(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	words := []string{"region", "role", "p2p-port", "http"}
-	tests := map[string]string{"regoin": "region", "roles": "role", "port": "p2p-port", "htp": "http", "banana": "",
-		"": "", "x": "", strings.Repeat("r", 1000): ""}
-	for word, want := range tests {
-		if got, _ := Nearest(word, words); got != want {
-			t.Errorf("Nearest(%.20q) = %q, want %q", word, got, want)
-		}
-	}
-}
-
 func FuzzFile(f *testing.F) {
 	f.Add("p2p: {port: 1}\n")
 	f.Add(Template())

@@ -13,6 +13,7 @@ import (
 	"github.com/joho/godotenv"
 
 	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/internal/nearest"
 )
 
 const (
@@ -103,7 +104,7 @@ func suggestEnv(name string, known []string) string {
 	for i, k := range known {
 		bare[i] = strings.TrimPrefix(k, envPrefix)
 	}
-	if near, ok := Nearest(strings.TrimPrefix(name, envPrefix), bare); ok {
+	if near, ok := nearest.Word(strings.TrimPrefix(name, envPrefix), bare); ok {
 		return "; did you mean " + envPrefix + near + "?"
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/internal/nearest"
 )
 
 // unknownKeys returns an error for each key of the file that nothing reads. A
@@ -59,16 +60,16 @@ func fileNames() vocabulary {
 // was probably meant, by its section, its path or its flag, or else where to look.
 func (k vocabulary) meant(name string) string {
 	section, key, inner := strings.Cut(name, delim)
-	near, ok := Nearest(section, k.sections)
+	near, ok := nearest.Word(section, k.sections)
 	if ok && inner {
 		return k.within(near, key)
 	}
-	if path, ok := Nearest(name, k.paths); ok {
+	if path, ok := nearest.Word(name, k.paths); ok {
 		return "did you mean " + path + "?"
 	}
 	flags := slices.Sorted(maps.Keys(k.flags))
 	for _, word := range []string{name, section} { // "http.addr" is thought of as --http
-		if flag, ok := Nearest(word, flags); ok {
+		if flag, ok := nearest.Word(word, flags); ok {
 			return "did you mean " + k.flags[flag] + "?"
 		}
 	}
@@ -86,7 +87,7 @@ func (k vocabulary) within(section, key string) string {
 			keys = append(keys, rest)
 		}
 	}
-	if near, ok := Nearest(key, keys); ok {
+	if near, ok := nearest.Word(key, keys); ok {
 		return "did you mean " + section + delim + near + "?"
 	}
 	return "the keys of " + section + " are " + strings.Join(keys, ", ")

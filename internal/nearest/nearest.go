@@ -1,4 +1,10 @@
-package config
+// Package nearest finds the known word that somebody who made a typing error
+// probably meant.
+//
+// It is no spelling checker and knows no words of its own. It guarantees that what
+// it costs is bounded whatever the word, which may be remote text, and that it says
+// nothing rather than something far from it.
+package nearest
 
 import (
 	"fmt"
@@ -11,9 +17,10 @@ import (
 // the square of the length.
 const maxGuessed = 64
 
-// Nearest returns the candidate that somebody who typed word most likely
-// meant, and false when none is near: too many letters differ and word is not the last part of a candidate either.
-func Nearest(word string, candidates []string) (string, bool) {
+// Word returns the candidate that somebody who typed word most likely meant, and
+// false when none is near: too many letters differ, and word is not the last part
+// of a candidate either.
+func Word(word string, candidates []string) (string, bool) {
 	if word == "" || len(word) > maxGuessed {
 		return "", false
 	}
@@ -38,7 +45,7 @@ func distance(word, candidate string) int {
 // DidYouMean returns the end of a message about an unknown word: a suggestion
 // when one is near, nothing otherwise.
 func DidYouMean(word string, candidates []string) string {
-	if near, ok := Nearest(word, candidates); ok {
+	if near, ok := Word(word, candidates); ok {
 		return fmt.Sprintf("; did you mean %s?", near)
 	}
 	return ""
