@@ -262,10 +262,31 @@ func TestBounds(t *testing.T) {
 		"too many items":             squares(`{"list":[1`+strings.Repeat(",1", MaxItems)+`]}`, ""),
 		"too much of one template":   `{"task":{"type":"compute","data":{"input":[` + long + `,{"$item":true}],"operations":["sum"]}},"over":{"list":[1` + strings.Repeat(",1", 100) + `]}}`,
 		"too much work":              `{"task":{"type":"vsa","data":{"kind":"binary","dimension":65536,"vectors":[{"name":"a","seed":"1"}],"steps":[{"op":"search","of":["a"],"codebook":{"seed":"1","count":5000000},"as":"x"}]}},"over":{"list":[1` + strings.Repeat(",1", 100) + `]}}`,
+		"a header that multiplies":   squares(`{"csv":"`+strings.Repeat("x", 5<<20)+strings.Repeat(`\n1`, 1_700_000)+`","header":true}`, ""),
+		"in groups too":              squares(`{"csv":"`+strings.Repeat("x", 5<<20)+strings.Repeat(`\n1`, 1_700_000)+`","header":true,"per":1000000}`, ""),
+		"lines that grow":            squares(`{"lines":"`+strings.Repeat("aaaaaaaaa\u2028\u2028\\n", 500_000)+`"}`, ""),
+		"too many lines":             squares(`{"lines":"`+strings.Repeat(`\n`, MaxItems+1)+`"}`, ""),
 		"nested deeper than JSON is": `{"task":{"type":"compute","data":{"input":` + strings.Repeat("[", 20) + `{"$item":true}` + strings.Repeat("]", 20) + `,"operations":["sum"]}},"over":{"list":[` + strings.Repeat("[", 20) + strings.Repeat("]", 20) + `]}}`,
 	} {
 		if _, err := m.Check(json.RawMessage(data)); !errors.Is(err, core.Invalid) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestPartsCarry: what one part could not carry is refused before it is cut, with
+// what to do.
+func TestPartsCarry(t *testing.T) {
+	m := mapperOf(t)
+	fixed := `{"task":{"type":"vsa","data":{"kind":"binary","dimension":8,"vectors":[{"name":"a","symbol":"` + strings.Repeat("x", 6<<20) + `"},{"name":"b","symbol":{"$item":true}}],"steps":[{"op":"similarity","of":["a","b"],"as":"s"}]}},"over":`
+	for name, data := range map[string]string{
+		"a long template and lines that grow": fixed + `{"lines":"` + strings.Repeat("\u2028", 1_000_000) + `"}}`,
+		"a header":                            squares(`{"csv":"`+strings.Repeat("x", 1000)+strings.Repeat(`\n1`, 20_000)+`","header":true}`, ""),
+	} {
+		_, err := m.Check(json.RawMessage(data))
+		var e *core.Error
+		if !errors.As(err, &e) || e.Kind != core.Invalid || e.Op != "data.over" || e.Hint == "" {
+			t.Errorf("%s: %.200v", name, err)
 		}
 	}
 }

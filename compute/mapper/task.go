@@ -104,6 +104,9 @@ func (m *Mapper) decode(data json.RawMessage) (*task, error) {
 	if t.items, err = t.data.Over.items(); err != nil {
 		return nil, err
 	}
+	if err := t.carried(); err != nil {
+		return nil, err
+	}
 	if err := t.outline(); err != nil {
 		return nil, under("data.task.data", err)
 	}
