@@ -1,6 +1,9 @@
 package mapper
 
-import "github.com/tenzro/tenzro/core"
+import (
+	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/jobs/template"
+)
 
 // collector makes items of elements, lines or rows. It looks at the bounds of a task
 // before it takes one more: a short table with long names of columns is a very long
@@ -61,16 +64,21 @@ func tooWide() error {
 		WithHint("split the work over several tasks, or give the columns shorter names")
 }
 
-// carried refuses items that one part could not carry as a list.
+// carried refuses items that one part could not carry as a list, or that take too
+// long to take apart.
 func (t *task) carried() error {
 	const frame = 128 // bytes of a part that are neither the task's data nor items
-	n := len(t.data.Task.Data) + len(t.items) + frame
+	long := 0
 	for _, item := range t.items {
-		n += len(item)
+		long += len(item)
 	}
-	if n > core.MaxTaskBytes {
+	if n := len(t.data.Task.Data) + long + len(t.items) + frame; n > core.MaxTaskBytes {
 		return invalid("data.over", "makes %d items that have %d bytes with the task; at most %d can be sent", len(t.items), n, core.MaxTaskBytes).
 			WithHint("split the work over several tasks, or make an item of several with per")
+	}
+	if scan := t.text.Scan(long); scan > template.MaxScan {
+		return invalid("data.task.data", "looks through %d bytes of the items; at most %d are allowed", scan, template.MaxScan).
+			WithHint("use fewer paths, or give each item only what the template needs of it")
 	}
 	return nil
 }

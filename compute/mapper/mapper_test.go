@@ -265,12 +265,23 @@ func TestBounds(t *testing.T) {
 		"a header that multiplies":   squares(`{"csv":"`+strings.Repeat("x", 5<<20)+strings.Repeat(`\n1`, 1_700_000)+`","header":true}`, ""),
 		"in groups too":              squares(`{"csv":"`+strings.Repeat("x", 5<<20)+strings.Repeat(`\n1`, 1_700_000)+`","header":true,"per":1000000}`, ""),
 		"lines that grow":            squares(`{"lines":"`+strings.Repeat("aaaaaaaaa\u2028\u2028\\n", 500_000)+`"}`, ""),
+		"many paths into an item":    `{"task":{"type":"compute","data":{"input":[1` + strings.Repeat(`,{"$item":true,"path":"/0"}`, 187_000) + `],"operations":["sum"]}},"over":{"list":[[1,"` + strings.Repeat("x", 4<<20) + `"]]}}`,
+		"many paths into many items": `{"task":{"type":"compute","data":{"input":[1` + strings.Repeat(`,{"$item":true,"path":"/0"}`, 300) + `],"operations":["sum"]}},"over":{"list":[[1]` + strings.Repeat(`,[1,"`+strings.Repeat("x", 1<<10)+`"]`, 5<<10) + `]}}`,
 		"too many lines":             squares(`{"lines":"`+strings.Repeat(`\n`, MaxItems+1)+`"}`, ""),
 		"nested deeper than JSON is": `{"task":{"type":"compute","data":{"input":` + strings.Repeat("[", 20) + `{"$item":true}` + strings.Repeat("]", 20) + `,"operations":["sum"]}},"over":{"list":[` + strings.Repeat("[", 20) + strings.Repeat("]", 20) + `]}}`,
 	} {
 		if _, err := m.Check(json.RawMessage(data)); !errors.Is(err, core.Invalid) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestPathsHint: what takes too long to take apart is refused with what to do.
+func TestPathsHint(t *testing.T) {
+	_, err := mapperOf(t).Check(json.RawMessage(`{"task":{"type":"compute","data":{"input":[1` + strings.Repeat(`,{"$item":true,"path":"/0"}`, 300) + `],"operations":["sum"]}},"over":{"list":[[1,"` + strings.Repeat("x", 5<<20) + `"]]}}`))
+	var e *core.Error
+	if !errors.As(err, &e) || e.Kind != core.Invalid || e.Op != "data.task.data" || e.Hint == "" || !strings.Contains(err.Error(), "looks through") {
+		t.Errorf("%.200v", err)
 	}
 }
 
