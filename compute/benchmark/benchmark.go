@@ -103,7 +103,7 @@ func (b *Benchmark) Check(data json.RawMessage) (compute.Cost, error) {
 	if err != nil {
 		return compute.Cost{}, err
 	}
-	return compute.Cost{Elements: t.segments, Units: t.units(), MaxShards: 1}, nil
+	return compute.Cost{Elements: t.segments, Units: t.units(), MaxShards: 1, Judge: t.kind.Units}, nil
 }
 
 // Split implements compute.Planner.

@@ -142,7 +142,18 @@ func (m *Mapper) Check(data json.RawMessage) (compute.Cost, error) {
 	if err := m.check(t); err != nil {
 		return compute.Cost{}, err
 	}
-	return compute.Cost{Elements: len(t.items), Units: t.units, MaxShards: t.maxShards()}, nil
+	return compute.Cost{Elements: len(t.items), Units: t.units, MaxShards: t.maxShards(), Judge: t.judging()}, nil
+}
+
+// judging estimates what Validate computes.
+func (t *task) judging() float64 {
+	switch {
+	case t.listed():
+		return t.judge
+	case t.reduce != nil && t.units <= recheckUnits:
+		return t.units
+	}
+	return 0
 }
 
 func (t *task) maxShards() int { return min(len(t.items), core.MaxParallelism) }

@@ -276,6 +276,35 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestJudging: a map whose results would cost too much to judge is refused, with what
+// to do; of others the cost is that of what Validate computes again.
+func TestJudging(t *testing.T) {
+	m := mapperOf(t)
+	program := func(over, rest string) json.RawMessage {
+		return json.RawMessage(`{"task":{"type":"vsa","data":{"kind":"binary","dimension":65536,"vectors":[{"name":"a","seed":"1"},{"name":"b","symbol":"b"}],
+			"steps":[{"op":"bundle","of":["a"` + strings.Repeat(`,"b","a"`, 20) + `],"as":"c"},{"op":"similarity","of":["a","c"],"as":"s"}]}},"over":` + over + rest + `}`)
+	}
+	one, err := m.Check(program(`{"list":[1]}`, ""))
+	if err != nil || one.Judge < 10_000 || one.Judge >= one.Units {
+		t.Fatalf("%+v, %v", one, err)
+	}
+	if two, err := m.Check(program(`{"list":[1,2]}`, "")); err != nil || two.Judge != 2*one.Judge {
+		t.Errorf("%+v, %v; one item is %+v", two, err, one)
+	}
+	_, err = m.Check(program(`{"list":[1`+strings.Repeat(",1", int(MaxJudge/one.Judge))+`]}`, ""))
+	var e *core.Error
+	if !errors.As(err, &e) || e.Kind != core.Invalid || e.Op != "data" || e.Hint == "" || !strings.Contains(err.Error(), "judge") {
+		t.Errorf("%v", err)
+	}
+	reduced := `,"combine":{"reduce":["sum"]}`
+	if cost, err := m.Check(json.RawMessage(squares(`{"list":[1,2]}`, reduced))); err != nil || cost.Judge != cost.Units {
+		t.Errorf("a small one that is reduced: %+v, %v", cost, err)
+	}
+	if cost, err := m.Check(json.RawMessage(squares(`{"list":[1`+strings.Repeat(",1", 500)+`]}`, reduced))); err != nil || cost.Judge != 0 {
+		t.Errorf("a bigger one: %+v, %v", cost, err)
+	}
+}
+
 // TestPathsHint: what takes too long to take apart is refused with what to do.
 func TestPathsHint(t *testing.T) {
 	_, err := mapperOf(t).Check(json.RawMessage(`{"task":{"type":"compute","data":{"input":[1` + strings.Repeat(`,{"$item":true,"path":"/0"}`, 300) + `],"operations":["sum"]}},"over":{"list":[[1,"` + strings.Repeat("x", 5<<20) + `"]]}}`))

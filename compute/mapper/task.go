@@ -21,6 +21,9 @@ const (
 	MaxFilled = 32 << 20
 	// MaxUnits caps the estimated work of a whole task: some 17 minutes of one core.
 	MaxUnits = 1e12
+	// MaxJudge caps what it takes to judge the results of all items: some seconds of
+	// one core, which whoever waits for the result waits for too.
+	MaxJudge = 2e9
 	// itemUnits is what an item costs besides its own task.
 	itemUnits = 2000
 )
@@ -61,6 +64,7 @@ type task struct {
 	short   template.Template
 	saved   int
 	units   float64
+	judge   float64 // units that judging the items' results takes
 }
 
 func invalid(path, format string, a ...any) *core.Error {
@@ -208,10 +212,13 @@ func (m *Mapper) check(t *task) error {
 		if err != nil {
 			return under("data.task.data", fmt.Errorf("item %d: %w", t.data.From+i, err))
 		}
-		t.units += itemUnits + cost.Units
+		t.units, t.judge = t.units+itemUnits+cost.Units, t.judge+cost.Judge
 	}
 	if t.units = math.Ceil(t.units); t.units > MaxUnits {
 		return invalid("data", "costs about %.0f units; at most %.0f are allowed", t.units, float64(MaxUnits)).WithHint("split the work over several tasks")
+	}
+	if t.judge > MaxJudge {
+		return invalid("data", "has results that take about %.0f units to judge; at most %.0f are allowed", t.judge, float64(MaxJudge)).WithHint("split the work over several tasks, or do more in each item")
 	}
 	return m.checkReduce(t)
 }

@@ -186,7 +186,17 @@ func (Evolution) Check(data json.RawMessage) (compute.Cost, error) {
 	if err != nil {
 		return compute.Cost{}, err
 	}
-	return compute.Cost{Elements: len(e.targets), Units: e.units, MaxShards: e.islands}, nil
+	return compute.Cost{Elements: len(e.targets), Units: e.units, MaxShards: e.islands, Judge: e.judge()}, nil
+}
+
+// judge estimates what Validate computes: the targets and their bundle, and how fit
+// that and the vector are.
+func (e *evolution) judge() float64 {
+	units := float64(len(e.targets)) * e.words() * (bundleUnits + 2*dotUnits)
+	for _, o := range e.targets {
+		units += o.units(e.space)
+	}
+	return math.Ceil(units)
 }
 
 // Split implements compute.Planner: islands know nothing of each other.

@@ -42,7 +42,15 @@ func (Programs) Check(data json.RawMessage) (compute.Cost, error) {
 	if err != nil {
 		return compute.Cost{}, err
 	}
-	return compute.Cost{Elements: len(p.given), Units: p.units, MaxShards: p.maxShards()}, nil
+	return compute.Cost{Elements: len(p.given), Units: p.units, MaxShards: p.maxShards(), Judge: p.judge()}, nil
+}
+
+// judge estimates what Validate computes.
+func (p *program) judge() float64 {
+	if p.units > recheckUnits {
+		return 0
+	}
+	return p.units
 }
 
 // findCut sets the one search that a program can be cut at, -1 for none: the rest
@@ -156,7 +164,7 @@ func (Programs) Validate(data, result json.RawMessage) error {
 	if len(result) > core.MaxTaskBytes {
 		return corrupt("result", "has %d bytes; at most %d can be delivered", len(result), core.MaxTaskBytes)
 	}
-	if _, err := p.read("result", result); err != nil || p.units > recheckUnits {
+	if _, err := p.read("result", result); err != nil || p.judge() == 0 {
 		return err
 	}
 	again, err := p.run(context.Background(), func(float64) {})
