@@ -191,6 +191,21 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestMisspelt: a field that is none is named, and the one that was meant.
+func TestMisspelt(t *testing.T) {
+	for data, hint := range map[string]string{
+		`{"worklaod":"hash"}`:               "workload",
+		`{"workload":"hash","segment":1}`:   "segments",
+		`{"workload":"hash","versoin":"1"}`: "version",
+	} {
+		_, err := New(Config{}).Check(json.RawMessage(data))
+		var e *core.Error
+		if !errors.As(err, &e) || e.Kind != core.Invalid || !strings.HasPrefix(e.Op, "data.") || !strings.Contains(e.Hint, "nearest field is "+hint) {
+			t.Errorf("%s: %v (hint %q)", data, err, e.Hint)
+		}
+	}
+}
+
 // TestDiskFailures: no disk to measure is the task's end, with a reason.
 func TestDiskFailures(t *testing.T) {
 	for name, dir := range map[string]string{"not allowed": "", "no such directory": filepath.Join(t.TempDir(), "none")} {

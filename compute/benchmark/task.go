@@ -2,11 +2,11 @@ package benchmark
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/vsa/hyper"
 	"github.com/tenzro/tenzro/compute/workload"
 	"github.com/tenzro/tenzro/core"
@@ -44,7 +44,7 @@ func invalid(path, format string, a ...any) *core.Error {
 func (b *Benchmark) decode(data json.RawMessage) (*task, error) {
 	var d taskData
 	if err := wire.DecodeStrictClosed(data, &d); err != nil {
-		return nil, below(err)
+		return nil, compute.Below(err)
 	}
 	i := slices.IndexFunc(b.kinds, func(k workload.Kind) bool { return k.Name == d.Workload })
 	if i < 0 {
@@ -69,16 +69,6 @@ func (b *Benchmark) decode(data json.RawMessage) (*task, error) {
 		return nil, invalid("data.segments", "cost about %.0f units; at most %.0f are allowed", t.units(), float64(MaxUnits))
 	}
 	return t, nil
-}
-
-// below puts an error of the decoder under "data".
-func below(err error) error {
-	path := "data"
-	var e *core.Error
-	if errors.As(err, &e) && e.Op != "" && e.Op != "decode" {
-		path += "." + e.Op
-	}
-	return core.Errorf(core.Invalid, path, "%s: %w", path, err)
 }
 
 func (t *task) units() float64 { return t.kind.Units * float64(t.segments) }

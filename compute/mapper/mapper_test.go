@@ -276,6 +276,23 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestMisspelt: a field that is none is named, and the one that was meant.
+func TestMisspelt(t *testing.T) {
+	for data, hint := range map[string]string{
+		`{"task":{"type":"compute","date":{}},"over":{"list":[1]}}`:            "data",
+		`{"task":{"type":"compute","data":{}},"over":{"line":"a"}}`:            "lines",
+		`{"task":{"type":"compute","data":{}},"over":{"list":[1]},"form":1}`:   "from",
+		squares(`{"list":[1]}`, `,"combin":"list"`):                            "combine",
+		`{"task":{"type":"vsa","data":{"knid":"binary"}},"over":{"list":[1]}}`: "kind",
+	} {
+		_, err := mapperOf(t).Check(json.RawMessage(data))
+		var e *core.Error
+		if !errors.As(err, &e) || e.Kind != core.Invalid || !strings.HasPrefix(e.Op, "data.") || !strings.Contains(e.Hint, "nearest field is "+hint) {
+			t.Errorf("%s: %v (hint %q)", data, err, e.Hint)
+		}
+	}
+}
+
 // TestJudging: a map whose results would cost too much to judge is refused, with what
 // to do; of others the cost is that of what Validate computes again.
 func TestJudging(t *testing.T) {

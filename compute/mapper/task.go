@@ -84,7 +84,7 @@ func under(path string, err error) error {
 func (m *Mapper) decode(data json.RawMessage) (*task, error) {
 	t := &task{}
 	if err := wire.DecodeStrictClosed(data, &t.data); err != nil {
-		return nil, below(err)
+		return nil, compute.Below(err)
 	}
 	inner := t.data.Task
 	var known bool
@@ -128,16 +128,6 @@ func (t *task) outline() (err error) {
 	t.saved = len(t.data.Task.Data) - len(short)
 	t.short, err = template.Parse(short)
 	return err
-}
-
-// below puts an error of the decoder under "data".
-func below(err error) error {
-	path := "data"
-	var e *core.Error
-	if errors.As(err, &e) && e.Op != "" && e.Op != "decode" {
-		path += "." + e.Op
-	}
-	return core.Errorf(core.Invalid, path, "%s: %w", path, err)
 }
 
 // combine reads how the results are put together.

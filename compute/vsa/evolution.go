@@ -65,7 +65,7 @@ type evolved struct {
 func decodeEvolution(data json.RawMessage) (*evolution, error) {
 	e := &evolution{}
 	if err := wire.DecodeStrictClosed(data, &e.data); err != nil {
-		return nil, below(err)
+		return nil, compute.Below(err)
 	}
 	var err error
 	if e.space, err = newSpace(e.data.Kind, e.data.Dimension); err != nil {

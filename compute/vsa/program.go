@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/vsa/hyper"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/wire"
@@ -62,7 +63,7 @@ func indexed(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) 
 func decode(data json.RawMessage) (*program, error) {
 	p := &program{slots: map[string]int{}}
 	if err := wire.DecodeStrictClosed(data, &p.data); err != nil {
-		return nil, below(err)
+		return nil, compute.Below(err)
 	}
 	var err error
 	if p.space, err = newSpace(p.data.Kind, p.data.Dimension); err != nil {
@@ -74,15 +75,6 @@ func decode(data json.RawMessage) (*program, error) {
 		}
 	}
 	return p, nil
-}
-
-// below puts an error of the decoder under "data".
-func below(err error) error {
-	path := "data"
-	if op := opOf(err); op != "" && op != "decode" {
-		path += "." + op
-	}
-	return core.Errorf(core.Invalid, path, "%s: %w", path, err)
 }
 
 func (p *program) vectors() error {
