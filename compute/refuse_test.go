@@ -32,3 +32,15 @@ func TestBelow(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestCounts: a task is cut into one part at least, and into no more than it can be.
+func TestCounts(t *testing.T) {
+	for n, allowed := range map[int]bool{-1: false, 0: false, 1: true, 3: true, 4: false} {
+		if err := compute.CheckShards(n, 3); (err == nil) != allowed || err != nil && !errors.Is(err, core.Invalid) {
+			t.Errorf("%d shards of 3: %v", n, err)
+		}
+		if err := compute.CheckPartials(n, 3); (err == nil) != allowed || err != nil && !errors.Is(err, core.Invalid) {
+			t.Errorf("%d partial results of 3: %v", n, err)
+		}
+	}
+}

@@ -108,8 +108,8 @@ func (b *Benchmark) Check(data json.RawMessage) (compute.Cost, error) {
 
 // Split implements compute.Planner.
 func (b *Benchmark) Split(data json.RawMessage, shards int) ([]json.RawMessage, error) {
-	if shards != 1 {
-		return nil, core.Errorf(core.Invalid, "shards", "%d shards asked for; a benchmark is never cut", shards)
+	if err := compute.CheckShards(shards, 1); err != nil {
+		return nil, err
 	}
 	if _, err := b.decode(data); err != nil {
 		return nil, err
@@ -119,8 +119,8 @@ func (b *Benchmark) Split(data json.RawMessage, shards int) ([]json.RawMessage, 
 
 // Merge implements compute.Planner.
 func (b *Benchmark) Merge(data json.RawMessage, partials []json.RawMessage) (json.RawMessage, error) {
-	if len(partials) != 1 {
-		return nil, core.Errorf(core.Invalid, "partials", "%d partial results given; a benchmark has 1", len(partials))
+	if err := compute.CheckPartials(len(partials), 1); err != nil {
+		return nil, err
 	}
 	if err := b.Validate(data, partials[0]); err != nil {
 		return nil, err

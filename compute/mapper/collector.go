@@ -1,6 +1,7 @@
 package mapper
 
 import (
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs/template"
 )
@@ -21,7 +22,7 @@ type collector struct {
 // add takes an item.
 func (c *collector) add(item []byte) error {
 	if len(c.items) == MaxItems {
-		return invalid("data.over", "has more than %d items", MaxItems).WithHint("make an item of several with per")
+		return compute.Invalid("data.over", "has more than %d items", MaxItems).WithHint("make an item of several with per")
 	}
 	if c.bytes += len(item); c.bytes > core.MaxTaskBytes {
 		return tooWide()
@@ -60,7 +61,7 @@ func (c *collector) close() error {
 }
 
 func tooWide() error {
-	return invalid("data.over", "makes items of more than %d bytes together", core.MaxTaskBytes).
+	return compute.Invalid("data.over", "makes items of more than %d bytes together", core.MaxTaskBytes).
 		WithHint("split the work over several tasks, or give the columns shorter names")
 }
 
@@ -73,11 +74,11 @@ func (t *task) carried() error {
 		long += len(item)
 	}
 	if n := len(t.data.Task.Data) + long + len(t.items) + frame; n > core.MaxTaskBytes {
-		return invalid("data.over", "makes %d items that have %d bytes with the task; at most %d can be sent", len(t.items), n, core.MaxTaskBytes).
+		return compute.Invalid("data.over", "makes %d items that have %d bytes with the task; at most %d can be sent", len(t.items), n, core.MaxTaskBytes).
 			WithHint("split the work over several tasks, or make an item of several with per")
 	}
 	if scan := t.text.Scan(long); scan > template.MaxScan {
-		return invalid("data.task.data", "looks through %d bytes of the items; at most %d are allowed", scan, template.MaxScan).
+		return compute.Invalid("data.task.data", "looks through %d bytes of the items; at most %d are allowed", scan, template.MaxScan).
 			WithHint("use fewer paths, or give each item only what the template needs of it")
 	}
 	return nil

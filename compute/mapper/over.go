@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs/template"
 	"github.com/tenzro/tenzro/wire"
@@ -40,13 +41,13 @@ func (o overData) items() ([][]byte, error) {
 	}
 	switch {
 	case given != 1:
-		return nil, invalid("data.over", "must have exactly one of list, lines and csv")
+		return nil, compute.Invalid("data.over", "must have exactly one of list, lines and csv")
 	case c.per < 1 || c.per > MaxItems:
-		return nil, invalid("data.over.per", "is %d; it must be 1 to %d", c.per, MaxItems)
+		return nil, compute.Invalid("data.over.per", "is %d; it must be 1 to %d", c.per, MaxItems)
 	case o.Base64 && o.Lines == nil:
-		return nil, invalid("data.over.base64", "goes with lines only")
+		return nil, compute.Invalid("data.over.base64", "goes with lines only")
 	case o.Header && o.CSV == nil:
-		return nil, invalid("data.over.header", "goes with csv only")
+		return nil, compute.Invalid("data.over.header", "goes with csv only")
 	}
 	collect := o.list
 	switch {
@@ -59,7 +60,7 @@ func (o overData) items() ([][]byte, error) {
 		return nil, err
 	}
 	if len(c.items) == 0 {
-		return nil, invalid("data.over", "is empty; there is nothing to map over")
+		return nil, compute.Invalid("data.over", "is empty; there is nothing to map over")
 	}
 	return c.items, nil
 }
@@ -70,7 +71,7 @@ func (o overData) list(c *collector) (err error) {
 		return err == nil
 	})
 	if !isList {
-		return invalid("data.over.list", "is not a list")
+		return compute.Invalid("data.over.list", "is not a list")
 	}
 	if err != nil {
 		return err
@@ -141,9 +142,9 @@ func (o overData) rows(c *collector) error {
 		case err == io.EOF:
 			return c.close()
 		case errors.As(err, &bad):
-			return invalid("data.over.csv", "is no table at line %d: %v", bad.Line, bad.Err)
+			return compute.Invalid("data.over.csv", "is no table at line %d: %v", bad.Line, bad.Err)
 		case err != nil:
-			return invalid("data.over.csv", "is no table: %v", err)
+			return compute.Invalid("data.over.csv", "is no table: %v", err)
 		case o.Header && names == nil:
 			names, err = header(row)
 		default:
@@ -159,7 +160,7 @@ func header(row []string) ([]string, error) {
 	seen := map[string]bool{}
 	for _, name := range row {
 		if name == "" || seen[name] {
-			return nil, invalid("data.over.csv", "has a column %.40q without a name of its own", name)
+			return nil, compute.Invalid("data.over.csv", "has a column %.40q without a name of its own", name)
 		}
 		seen[name] = true
 	}

@@ -88,8 +88,8 @@ func (Programs) Split(data json.RawMessage, shards int) ([]json.RawMessage, erro
 	if err != nil {
 		return nil, err
 	}
-	if shards < 1 || shards > p.maxShards() {
-		return nil, core.Errorf(core.Invalid, "shards", "%d shards asked for; this task can be cut into 1 to %d", shards, p.maxShards())
+	if err := compute.CheckShards(shards, p.maxShards()); err != nil {
+		return nil, err
 	}
 	if shards == 1 {
 		return []json.RawMessage{data}, nil
@@ -142,10 +142,10 @@ func (Programs) Merge(data json.RawMessage, partials []json.RawMessage) (json.Ra
 		return nil, err
 	}
 	n := len(partials)
-	switch {
-	case n < 1 || n > p.maxShards():
-		return nil, core.Errorf(core.Invalid, "partials", "%d partial results given; this task has 1 to %d", n, p.maxShards())
-	case n == 1:
+	if err := compute.CheckPartials(n, p.maxShards()); err != nil {
+		return nil, err
+	}
+	if n == 1 {
 		if _, err := p.read("shard[0]", partials[0]); err != nil {
 			return nil, err
 		}
