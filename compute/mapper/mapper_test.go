@@ -331,6 +331,14 @@ func TestPathsHint(t *testing.T) {
 	}
 }
 
+// TestPaddedReference: the white space of a reference is in no item's data.
+func TestPaddedReference(t *testing.T) {
+	data := strings.Replace(squares(`{"list":[1`+strings.Repeat(",1", 99)+`]}`, ""), `{"$item":true}`, `{"$item":`+strings.Repeat(" ", 1<<20)+`true}`, 1)
+	if cost, err := mapperOf(t).Check(json.RawMessage(data)); err != nil || cost.Elements != 100 {
+		t.Errorf("%+v, %v", cost, err)
+	}
+}
+
 // TestPartsCarry: what one part could not carry is refused before it is cut, with
 // what to do.
 func TestPartsCarry(t *testing.T) {

@@ -181,10 +181,6 @@ func (t *task) fill(text template.Template, i int) (json.RawMessage, error) {
 
 // check judges every item's data, and what all of it costs.
 func (m *Mapper) check(t *task) error {
-	const reference = template.MaxPath + 64 // is no longer
-	if fixed := len(t.short.Text) - reference*len(t.short.Holes); fixed > MaxFilled/len(t.items) {
-		return tooLong()
-	}
 	filled := 0
 	for i := range t.items {
 		data, err := t.judged(i)
