@@ -46,8 +46,8 @@ func TestPowerOfLinux(t *testing.T) {
 	}
 }
 
-// TestPowerOfManyProcessors: what cools does not hide what is hot, and neither more
-// of it nor a temperature of it counts.
+// TestPowerOfManyProcessors: as many devices that cool as are looked at do not hide
+// the one sensor, and what they say of themselves does not count.
 func TestPowerOfManyProcessors(t *testing.T) {
 	files := map[string]string{zones + "/thermal_zone0/temp": "91000"}
 	for i := range maxDevices {
