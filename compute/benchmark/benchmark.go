@@ -22,8 +22,6 @@ type Config struct {
 	// Secret decides which segment of a result is computed again. It should be random
 	// and is told nobody.
 	Secret []byte
-	// More are workloads of other engines.
-	More []workload.Kind
 }
 
 // Benchmark is the engine and its planner. It is safe for concurrent use.
@@ -40,7 +38,7 @@ var (
 
 // New returns the engine.
 func New(c Config) *Benchmark {
-	return &Benchmark{dir: c.Dir, secret: c.Secret, kinds: append(workload.Kinds(), c.More...)}
+	return &Benchmark{dir: c.Dir, secret: c.Secret, kinds: workload.Kinds()}
 }
 
 // Workloads returns the names of what can be asked for.
