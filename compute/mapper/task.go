@@ -181,6 +181,9 @@ func (t *task) fill(text template.Template, i int) (json.RawMessage, error) {
 
 // check judges every item's data, and what all of it costs.
 func (m *Mapper) check(t *task) error {
+	if t.short.Fixed() > MaxFilled/len(t.items) { // refused below too, but late
+		return tooLong()
+	}
 	filled := 0
 	for i := range t.items {
 		data, err := t.judged(i)

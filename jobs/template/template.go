@@ -141,6 +141,16 @@ func fits(n int) error {
 	return nil
 }
 
+// Fixed returns how many bytes of t are in whatever is put together: all but the
+// references.
+func (t Template) Fixed() int {
+	n := len(t.Text)
+	for _, h := range t.Holes {
+		n -= h.end - h.begin
+	}
+	return n
+}
+
 // MaxScan is how many bytes of an item Element looks through at most: about a second.
 const MaxScan = 1 << 30
 

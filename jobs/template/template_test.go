@@ -77,7 +77,8 @@ func TestFill(t *testing.T) {
 	}
 }
 
-// TestScan: many paths into a long item are refused, not followed.
+// TestScan: many paths into a long item are refused, not followed, and what is no
+// reference is fixed.
 func TestScan(t *testing.T) {
 	tmpl, err := Parse([]byte(`[{"$item":true},{"$index":true},{"$from":"a","path":"/0"}` + strings.Repeat(`,{"$item":true,"path":"/0"}`, 300) + `]`))
 	if err != nil {
@@ -89,6 +90,9 @@ func TestScan(t *testing.T) {
 	item := []byte(`[1,"` + strings.Repeat("x", 5<<20) + `"]`)
 	if _, err := tmpl.Element(item, 0); !errors.Is(err, core.Exhausted) {
 		t.Errorf("%.100v", err)
+	}
+	if got := tmpl.Fixed(); got != len("[,,")+300*len(",")+len("]") {
+		t.Errorf("%d fixed bytes", got)
 	}
 	if got := tmpl.Closed().Scan(7); got != 0 {
 		t.Errorf("%d bytes without paths into items", got)
