@@ -30,6 +30,10 @@ type Cost struct {
 	Elements  int     // how many input elements there are
 	Units     float64 // estimated elementary operations, about a nanosecond each
 	MaxShards int     // most subtasks the input can be cut into; 1 = not shardable
+	// Judge is how many units Validate takes besides reading data and result: whoever
+	// judges many results adds it up. It is 0 where nothing is computed again, and for
+	// a small task may be all of Units.
+	Judge float64
 }
 
 // Planner is the splitting side of an engine. All methods are pure functions of
@@ -49,8 +53,9 @@ type Planner interface {
 	// themselves cause (an overflow) is a *core.Failure.
 	Merge(data json.RawMessage, partials []json.RawMessage) (json.RawMessage, error)
 	// Validate reports whether result can be the result of running data: its
-	// shape, length and bounds, and what else can be checked at a small part of
-	// the cost of running it. The error is core.Corrupt.
+	// shape, length and bounds, and what else can be checked at the cost that
+	// Check estimated as Cost.Judge. Of a large task that is a small part of running
+	// it; a small one may be run again whole. The error is core.Corrupt.
 	Validate(data, result json.RawMessage) error
 }
 

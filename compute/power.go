@@ -55,7 +55,7 @@ func ReadPower(ctx context.Context) Power {
 func readSysfs(root fs.FS) Power {
 	p := Power{ChargePercent: -1}
 	fed, discharging := false, false
-	for _, dir := range devices(root, supplies) {
+	for _, dir := range devices(root, supplies, "") {
 		switch line(root, dir, "type") {
 		case "Mains", "USB":
 			fed = fed || line(root, dir, "online") == "1"
@@ -70,7 +70,7 @@ func readSysfs(root fs.FS) Power {
 		}
 	}
 	p.OnBattery = discharging && !fed
-	for _, dir := range devices(root, zones) {
+	for _, dir := range devices(root, zones, "thermal_zone") {
 		if n, err := strconv.Atoi(line(root, dir, "temp")); err == nil && n > 0 && n <= hottestReal*1000 {
 			p.Celsius = max(p.Celsius, float64(n)/1000)
 		}
@@ -78,14 +78,19 @@ func readSysfs(root fs.FS) Power {
 	return p
 }
 
-func devices(root fs.FS, dir string) []string {
+// devices returns what is in dir under names that begin with prefix. Other names
+// do not count: a machine has a cooling_device for each of its processors, and the
+// kernel lists them before the first sensor.
+func devices(root fs.FS, dir, prefix string) []string {
 	entries, err := fs.ReadDir(root, dir)
 	if err != nil {
 		return nil
 	}
 	var out []string
-	for _, e := range entries[:min(len(entries), maxDevices)] {
-		out = append(out, path.Join(dir, e.Name()))
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), prefix) && len(out) < maxDevices {
+			out = append(out, path.Join(dir, e.Name()))
+		}
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package compute
 
 import (
+	"fmt"
 	"testing"
 	"testing/fstest"
 )
@@ -42,6 +43,19 @@ func TestPowerOfLinux(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})
+	}
+}
+
+// TestPowerOfManyProcessors: as many devices that cool as are looked at do not hide
+// the one sensor, and what they say of themselves does not count.
+func TestPowerOfManyProcessors(t *testing.T) {
+	files := map[string]string{zones + "/thermal_zone0/temp": "91000"}
+	for i := range maxDevices {
+		files[fmt.Sprintf("%s/cooling_device%d/type", zones, i)] = "Processor"
+		files[fmt.Sprintf("%s/cooling_device%d/temp", zones, i)] = "99000"
+	}
+	if got, want := readSysfs(sysfs(files)), (Power{ChargePercent: -1, Celsius: 91}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

@@ -22,8 +22,6 @@ type Config struct {
 	// Secret decides which segment of a result is computed again. It should be random
 	// and is told nobody.
 	Secret []byte
-	// More are workloads of other engines.
-	More []workload.Kind
 }
 
 // Benchmark is the engine and its planner. It is safe for concurrent use.
@@ -40,7 +38,7 @@ var (
 
 // New returns the engine.
 func New(c Config) *Benchmark {
-	return &Benchmark{dir: c.Dir, secret: c.Secret, kinds: append(workload.Kinds(), c.More...)}
+	return &Benchmark{dir: c.Dir, secret: c.Secret, kinds: workload.Kinds()}
 }
 
 // Workloads returns the names of what can be asked for.
@@ -103,13 +101,13 @@ func (b *Benchmark) Check(data json.RawMessage) (compute.Cost, error) {
 	if err != nil {
 		return compute.Cost{}, err
 	}
-	return compute.Cost{Elements: t.segments, Units: t.units(), MaxShards: 1}, nil
+	return compute.Cost{Elements: t.segments, Units: t.units(), MaxShards: 1, Judge: t.kind.Units}, nil
 }
 
 // Split implements compute.Planner.
 func (b *Benchmark) Split(data json.RawMessage, shards int) ([]json.RawMessage, error) {
-	if shards != 1 {
-		return nil, core.Errorf(core.Invalid, "shards", "%d shards asked for; a benchmark is never cut", shards)
+	if err := compute.CheckShards(shards, 1); err != nil {
+		return nil, err
 	}
 	if _, err := b.decode(data); err != nil {
 		return nil, err
@@ -119,8 +117,8 @@ func (b *Benchmark) Split(data json.RawMessage, shards int) ([]json.RawMessage, 
 
 // Merge implements compute.Planner.
 func (b *Benchmark) Merge(data json.RawMessage, partials []json.RawMessage) (json.RawMessage, error) {
-	if len(partials) != 1 {
-		return nil, core.Errorf(core.Invalid, "partials", "%d partial results given; a benchmark has 1", len(partials))
+	if err := compute.CheckPartials(len(partials), 1); err != nil {
+		return nil, err
 	}
 	if err := b.Validate(data, partials[0]); err != nil {
 		return nil, err

@@ -13,7 +13,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/tenzro/tenzro/compute/workload"
 	"github.com/tenzro/tenzro/core"
 )
 
@@ -191,6 +190,21 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestMisspelt: a field that is none is named, and the one that was meant.
+func TestMisspelt(t *testing.T) {
+	for data, hint := range map[string]string{
+		`{"worklaod":"hash"}`:               "workload",
+		`{"workload":"hash","segment":1}`:   "segments",
+		`{"workload":"hash","versoin":"1"}`: "version",
+	} {
+		_, err := New(Config{}).Check(json.RawMessage(data))
+		var e *core.Error
+		if !errors.As(err, &e) || e.Kind != core.Invalid || !strings.HasPrefix(e.Op, "data.") || !strings.Contains(e.Hint, "nearest field is "+hint) {
+			t.Errorf("%s: %v (hint %q)", data, err, e.Hint)
+		}
+	}
+}
+
 // TestDiskFailures: no disk to measure is the task's end, with a reason.
 func TestDiskFailures(t *testing.T) {
 	for name, dir := range map[string]string{"not allowed": "", "no such directory": filepath.Join(t.TempDir(), "none")} {
@@ -199,23 +213,6 @@ func TestDiskFailures(t *testing.T) {
 		if !errors.As(err, &f) || f.Reason != core.ReasonExecutionFailed {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-}
-
-// TestMore: another engine's workload is one like the others, and its failure ends
-// the task.
-func TestMore(t *testing.T) {
-	broken := errors.New("broken")
-	b := New(Config{More: []workload.Kind{
-		{Name: "count", Version: 3, Unit: "n/s", Each: 1, Most: 1e9, Units: 1, Limit: 10, Work: func(_ *workload.Scratch, seed uint64) (uint64, error) { return seed + 1, nil }},
-		{Name: "broken", Version: 1, Unit: "n/s", Each: 1, Most: 1e9, Units: 1, Limit: 10, Work: func(*workload.Scratch, uint64) (uint64, error) { return 0, broken }},
-	}})
-	r, text := run(t, b, `{"workload":"count","version":3}`)
-	if r.Segments != 10 || b.Validate(json.RawMessage(`{"workload":"count"}`), text) != nil {
-		t.Errorf("%s", text)
-	}
-	if _, err := b.Run(t.Context(), json.RawMessage(`{"workload":"broken"}`), nothing); !errors.Is(err, broken) {
-		t.Errorf("broken: %v", err)
 	}
 }
 

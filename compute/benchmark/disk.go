@@ -48,7 +48,7 @@ func durable(f *os.File, s *workload.Scratch, seed uint64) (uint64, error) {
 	if _, err := io.ReadFull(io.NewSectionReader(f, 0, int64(len(b))), b); err != nil {
 		return 0, err
 	}
-	return workload.DigestOf(b), nil
+	return workload.Digest(b), nil
 }
 
 func diskFailure(err error) error {

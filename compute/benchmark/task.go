@@ -2,14 +2,13 @@ package benchmark
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/vsa/hyper"
 	"github.com/tenzro/tenzro/compute/workload"
-	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/wire"
 )
 
@@ -36,49 +35,35 @@ type task struct {
 	seed     uint64
 }
 
-func invalid(path, format string, a ...any) *core.Error {
-	return core.Errorf(core.Invalid, path, "%s %s", path, fmt.Sprintf(format, a...))
-}
-
 // decode reads and checks a task completely.
 func (b *Benchmark) decode(data json.RawMessage) (*task, error) {
 	var d taskData
 	if err := wire.DecodeStrictClosed(data, &d); err != nil {
-		return nil, below(err)
+		return nil, compute.Below(err)
 	}
 	i := slices.IndexFunc(b.kinds, func(k workload.Kind) bool { return k.Name == d.Workload })
 	if i < 0 {
-		return nil, invalid("data.workload", "%.32q is unknown", d.Workload).WithHint(fmt.Sprintf("the workloads are %v", b.Workloads()))
+		return nil, compute.Invalid("data.workload", "%.32q is unknown", d.Workload).WithHint(fmt.Sprintf("the workloads are %v", b.Workloads()))
 	}
 	t := &task{kind: b.kinds[i], segments: min(DefaultSegments, b.kinds[i].Limit)}
 	if d.Version != nil && *d.Version != t.kind.Version {
-		return nil, invalid("data.version", "is %d; this node knows version %d of %s", *d.Version, t.kind.Version, t.kind.Name)
+		return nil, compute.Invalid("data.version", "is %d; this node knows version %d of %s", *d.Version, t.kind.Version, t.kind.Name)
 	}
 	if d.Segments != nil {
 		if t.segments = *d.Segments; t.segments < 1 || t.segments > t.kind.Limit {
-			return nil, invalid("data.segments", "is %d; it must be 1 to %d", t.segments, t.kind.Limit)
+			return nil, compute.Invalid("data.segments", "is %d; it must be 1 to %d", t.segments, t.kind.Limit)
 		}
 	}
 	if d.Seed != "" {
 		var err error
 		if t.seed, err = strconv.ParseUint(d.Seed, 10, 64); err != nil || strconv.FormatUint(t.seed, 10) != d.Seed {
-			return nil, invalid("data.seed", "%.32q is not a number from 0 to 2^64-1", d.Seed).WithHint(`write digits in a string, for example "42"`)
+			return nil, compute.Invalid("data.seed", "%.32q is not a number from 0 to 2^64-1", d.Seed).WithHint(`write digits in a string, for example "42"`)
 		}
 	}
 	if t.units() > MaxUnits {
-		return nil, invalid("data.segments", "cost about %.0f units; at most %.0f are allowed", t.units(), float64(MaxUnits))
+		return nil, compute.Invalid("data.segments", "cost about %.0f units; at most %.0f are allowed", t.units(), float64(MaxUnits))
 	}
 	return t, nil
-}
-
-// below puts an error of the decoder under "data".
-func below(err error) error {
-	path := "data"
-	var e *core.Error
-	if errors.As(err, &e) && e.Op != "" && e.Op != "decode" {
-		path += "." + e.Op
-	}
-	return core.Errorf(core.Invalid, path, "%s: %w", path, err)
 }
 
 func (t *task) units() float64 { return t.kind.Units * float64(t.segments) }

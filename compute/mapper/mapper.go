@@ -142,7 +142,18 @@ func (m *Mapper) Check(data json.RawMessage) (compute.Cost, error) {
 	if err := m.check(t); err != nil {
 		return compute.Cost{}, err
 	}
-	return compute.Cost{Elements: len(t.items), Units: t.units, MaxShards: t.maxShards()}, nil
+	return compute.Cost{Elements: len(t.items), Units: t.units, MaxShards: t.maxShards(), Judge: t.judging()}, nil
+}
+
+// judging estimates what Validate computes.
+func (t *task) judging() float64 {
+	switch {
+	case t.listed():
+		return t.judge
+	case t.reduce != nil && t.units <= recheckUnits:
+		return t.units
+	}
+	return 0
 }
 
 func (t *task) maxShards() int { return min(len(t.items), core.MaxParallelism) }
@@ -154,8 +165,8 @@ func (m *Mapper) Split(data json.RawMessage, shards int) ([]json.RawMessage, err
 	if err != nil {
 		return nil, err
 	}
-	if shards < 1 || shards > t.maxShards() {
-		return nil, core.Errorf(core.Invalid, "shards", "%d shards asked for; this task can be cut into 1 to %d", shards, t.maxShards())
+	if err := compute.CheckShards(shards, t.maxShards()); err != nil {
+		return nil, err
 	}
 	if shards == 1 {
 		return []json.RawMessage{data}, nil
@@ -189,10 +200,10 @@ func (m *Mapper) Merge(data json.RawMessage, partials []json.RawMessage) (json.R
 		return nil, err
 	}
 	n := len(partials)
-	switch {
-	case n < 1 || n > t.maxShards():
-		return nil, core.Errorf(core.Invalid, "partials", "%d partial results given; this task has 1 to %d", n, t.maxShards())
-	case n == 1:
+	if err := compute.CheckPartials(n, t.maxShards()); err != nil {
+		return nil, err
+	}
+	if n == 1 {
 		return partials[0], m.Validate(data, partials[0])
 	}
 	results := []byte{'['}

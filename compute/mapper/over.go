@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs/template"
 	"github.com/tenzro/tenzro/wire"
@@ -26,67 +27,56 @@ type overData struct {
 	Header bool `json:"header,omitempty"`
 }
 
-// items returns what to map over, each as JSON.
+// items returns what to map over, each as JSON: at most MaxItems, of at most
+// core.MaxTaskBytes together.
 func (o overData) items() ([][]byte, error) {
-	given, per := 0, 1
+	given, c := 0, collector{per: 1, grouped: o.Per != nil}
 	for _, there := range []bool{o.List != nil, o.Lines != nil, o.CSV != nil} {
 		if there {
 			given++
 		}
 	}
 	if o.Per != nil {
-		per = *o.Per
+		c.per = *o.Per
 	}
 	switch {
 	case given != 1:
-		return nil, invalid("data.over", "must have exactly one of list, lines and csv")
-	case per < 1 || per > MaxItems:
-		return nil, invalid("data.over.per", "is %d; it must be 1 to %d", per, MaxItems)
+		return nil, compute.Invalid("data.over", "must have exactly one of list, lines and csv")
+	case c.per < 1 || c.per > MaxItems:
+		return nil, compute.Invalid("data.over.per", "is %d; it must be 1 to %d", c.per, MaxItems)
 	case o.Base64 && o.Lines == nil:
-		return nil, invalid("data.over.base64", "goes with lines only")
+		return nil, compute.Invalid("data.over.base64", "goes with lines only")
 	case o.Header && o.CSV == nil:
-		return nil, invalid("data.over.header", "goes with csv only")
+		return nil, compute.Invalid("data.over.header", "goes with csv only")
 	}
-	var items [][]byte
-	var err error
+	collect := o.list
 	switch {
 	case o.Lines != nil:
-		items = o.lines(per)
+		collect = o.lines
 	case o.CSV != nil:
-		items, err = o.rows()
-	default:
-		var isList bool
-		if items, _, isList = template.Elements(o.List, core.MaxTaskBytes); !isList { // a list has fewer elements than bytes
-			return nil, invalid("data.over.list", "is not a list")
-		}
+		collect = o.rows
 	}
-	if err == nil && o.Per != nil && o.Lines == nil {
-		items = grouped(items, per)
-	}
-	return counted(items, err)
-}
-
-func counted(items [][]byte, err error) ([][]byte, error) {
-	switch {
-	case err != nil:
+	if err := collect(&c); err != nil {
 		return nil, err
-	case len(items) == 0:
-		return nil, invalid("data.over", "is empty; there is nothing to map over")
-	case len(items) > MaxItems:
-		return nil, invalid("data.over", "has %d items; at most %d", len(items), MaxItems).WithHint("make an item of several with per")
 	}
-	return items, nil
+	if len(c.items) == 0 {
+		return nil, compute.Invalid("data.over", "is empty; there is nothing to map over")
+	}
+	return c.items, nil
 }
 
-// grouped makes lists of so many items each.
-func grouped(items [][]byte, per int) [][]byte {
-	var out [][]byte
-	for len(items) > 0 {
-		n := min(per, len(items))
-		out = append(out, listOf(items[:n]))
-		items = items[n:]
+func (o overData) list(c *collector) (err error) {
+	isList := template.Range(o.List, func(element []byte) bool {
+		err = c.element(element)
+		return err == nil
+	})
+	if !isList {
+		return compute.Invalid("data.over.list", "is not a list")
 	}
-	return out
+	if err != nil {
+		return err
+	}
+	return c.close()
 }
 
 // listOf writes items as a list.
@@ -103,7 +93,7 @@ func listOf(items [][]byte) []byte {
 
 // lines cuts a text at its line feeds. One line is given without, several with
 // them.
-func (o overData) lines(per int) (items [][]byte) {
+func (o overData) lines(c *collector) error {
 	var text strings.Builder
 	n := 0
 	for line := range strings.Lines(*o.Lines) {
@@ -111,15 +101,18 @@ func (o overData) lines(per int) (items [][]byte) {
 			line = strings.TrimSuffix(line, "\n")
 		}
 		text.WriteString(line)
-		if n++; n%per == 0 {
-			items = append(items, o.text(text.String()))
-			text.Reset()
+		if n++; n%c.per != 0 {
+			continue
 		}
+		if err := c.add(o.text(text.String())); err != nil {
+			return err
+		}
+		text.Reset()
 	}
-	if n%per != 0 {
-		items = append(items, o.text(text.String()))
+	if n%c.per == 0 {
+		return nil
 	}
-	return items
+	return c.add(o.text(text.String()))
 }
 
 func (o overData) text(text string) []byte {
@@ -139,7 +132,7 @@ func quoted(text string) []byte {
 }
 
 // rows reads a table as RFC 4180 has it.
-func (o overData) rows() (items [][]byte, err error) {
+func (o overData) rows(c *collector) error {
 	r := csv.NewReader(strings.NewReader(*o.CSV))
 	var names []string
 	for {
@@ -147,18 +140,19 @@ func (o overData) rows() (items [][]byte, err error) {
 		var bad *csv.ParseError
 		switch {
 		case err == io.EOF:
-			return items, nil
+			return c.close()
 		case errors.As(err, &bad):
-			return nil, invalid("data.over.csv", "is no table at line %d: %v", bad.Line, bad.Err)
+			return compute.Invalid("data.over.csv", "is no table at line %d: %v", bad.Line, bad.Err)
 		case err != nil:
-			return nil, invalid("data.over.csv", "is no table: %v", err)
+			return compute.Invalid("data.over.csv", "is no table: %v", err)
 		case o.Header && names == nil:
-			if names, err = header(row); err != nil {
-				return nil, err
-			}
-			continue
+			names, err = header(row)
+		default:
+			err = c.element(rowOf(names, row))
 		}
-		items = append(items, rowOf(names, row))
+		if err != nil {
+			return err
+		}
 	}
 }
 
@@ -166,27 +160,32 @@ func header(row []string) ([]string, error) {
 	seen := map[string]bool{}
 	for _, name := range row {
 		if name == "" || seen[name] {
-			return nil, invalid("data.over.csv", "has a column %.40q without a name of its own", name)
+			return nil, compute.Invalid("data.over.csv", "has a column %.40q without a name of its own", name)
 		}
 		seen[name] = true
 	}
 	return append([]string(nil), row...), nil
 }
 
-// rowOf writes a row: an object if its columns have names, else a list.
+// rowOf writes a row: an object if its columns have names, else a list. A row that
+// is too long for a task is not written to its end.
 func rowOf(names, row []string) []byte {
-	cells := make([][]byte, len(row))
+	out, end := []byte{'['}, byte(']')
+	if names != nil {
+		out, end = []byte{'{'}, '}'
+	}
 	for i, cell := range row {
-		cells[i] = cellOf(cell)
+		if i > 0 {
+			out = append(out, ',')
+		}
 		if names != nil {
-			cells[i] = append(append(quoted(names[i]), ':'), cells[i]...)
+			out = append(append(out, quoted(names[i])...), ':')
+		}
+		if out = append(out, cellOf(cell)...); len(out) > core.MaxTaskBytes {
+			break
 		}
 	}
-	out := listOf(cells)
-	if names != nil {
-		out[0], out[len(out)-1] = '{', '}'
-	}
-	return out
+	return append(out, end)
 }
 
 // cellOf writes a cell: what is a JSON number is one, everything else a text.

@@ -21,6 +21,9 @@ const (
 	MaxFilled = 32 << 20
 	// MaxUnits caps the estimated work of a whole task: some 17 minutes of one core.
 	MaxUnits = 1e12
+	// MaxJudge caps what it takes to judge the results of all items: some seconds of
+	// one core, which whoever waits for the result waits for too.
+	MaxJudge = 2e9
 	// itemUnits is what an item costs besides its own task.
 	itemUnits = 2000
 )
@@ -61,10 +64,7 @@ type task struct {
 	short   template.Template
 	saved   int
 	units   float64
-}
-
-func invalid(path, format string, a ...any) *core.Error {
-	return core.Errorf(core.Invalid, path, "%s %s", path, fmt.Sprintf(format, a...))
+	judge   float64 // units that judging the items' results takes
 }
 
 // under puts an error below a field of the data.
@@ -80,28 +80,31 @@ func under(path string, err error) error {
 func (m *Mapper) decode(data json.RawMessage) (*task, error) {
 	t := &task{}
 	if err := wire.DecodeStrictClosed(data, &t.data); err != nil {
-		return nil, below(err)
+		return nil, compute.Below(err)
 	}
 	inner := t.data.Task
 	var known bool
 	if t.planner, known = m.planners[inner.Type]; !known {
-		return nil, invalid("data.task.type", "%.32q cannot be mapped", string(inner.Type)).WithHint(compute.TypesHint(m.planners))
+		return nil, compute.Invalid("data.task.type", "%.32q cannot be mapped", string(inner.Type)).WithHint(compute.TypesHint(m.planners))
 	}
 	t.inner = m.executors[inner.Type]
 	if len(inner.Data) == 0 {
-		return nil, invalid("data.task.data", "is missing")
+		return nil, compute.Invalid("data.task.data", "is missing")
 	}
 	var err error
 	if t.text, err = template.Parse(inner.Data); err != nil {
 		return nil, under("data.task.data", err)
 	}
 	if names := t.text.Sources(); len(names) > 0 {
-		return nil, invalid("data.task.data", "refers to %.40q; here only $item and $index mean something", names[0])
+		return nil, compute.Invalid("data.task.data", "refers to %.40q; here only $item and $index mean something", names[0])
 	}
 	if t.data.From < 0 || t.data.From > MaxItems {
-		return nil, invalid("data.from", "is %d; it must be 0 to %d", t.data.From, MaxItems)
+		return nil, compute.Invalid("data.from", "is %d; it must be 0 to %d", t.data.From, MaxItems)
 	}
 	if t.items, err = t.data.Over.items(); err != nil {
+		return nil, err
+	}
+	if err := t.carried(); err != nil {
 		return nil, err
 	}
 	if err := t.outline(); err != nil {
@@ -123,16 +126,6 @@ func (t *task) outline() (err error) {
 	return err
 }
 
-// below puts an error of the decoder under "data".
-func below(err error) error {
-	path := "data"
-	var e *core.Error
-	if errors.As(err, &e) && e.Op != "" && e.Op != "decode" {
-		path += "." + e.Op
-	}
-	return core.Errorf(core.Invalid, path, "%s: %w", path, err)
-}
-
 // combine reads how the results are put together.
 func (t *task) combine() error {
 	if t.data.Combine == nil {
@@ -142,9 +135,9 @@ func (t *task) combine() error {
 	if wire.DecodeStrict(t.data.Combine, &name) == nil {
 		switch t.concat = name == "concat"; {
 		case t.concat && t.program == nil:
-			return invalid("data.combine", "%q joins the outputs of programs; tasks of type %q have none", name, string(t.data.Task.Type)).WithHint(`use "list"`)
+			return compute.Invalid("data.combine", "%q joins the outputs of programs; tasks of type %q have none", name, string(t.data.Task.Type)).WithHint(`use "list"`)
 		case !t.concat && name != "list":
-			return invalid("data.combine", "%.32q is unknown", name).WithHint(`use "list", "concat", or {"reduce":["sum"]}`)
+			return compute.Invalid("data.combine", "%.32q is unknown", name).WithHint(`use "list", "concat", or {"reduce":["sum"]}`)
 		}
 		return nil
 	}
@@ -152,10 +145,10 @@ func (t *task) combine() error {
 		Reduce json.RawMessage `json:"reduce"`
 	}
 	if err := wire.DecodeStrictClosed(t.data.Combine, &how); err != nil || how.Reduce == nil {
-		return invalid("data.combine", "must be \"list\", \"concat\" or an object with reduce").WithHint(`write for example {"reduce":["sum"]}`)
+		return compute.Invalid("data.combine", "must be \"list\", \"concat\" or an object with reduce").WithHint(`write for example {"reduce":["sum"]}`)
 	}
 	if t.program != nil {
-		return invalid("data.combine.reduce", "is for numbers, and the result of a program is none").WithHint(`use "concat" and a step of a workflow that reduces`)
+		return compute.Invalid("data.combine.reduce", "is for numbers, and the result of a program is none").WithHint(`use "concat" and a step of a workflow that reduces`)
 	}
 	t.reduce = how.Reduce
 	return nil
@@ -188,8 +181,7 @@ func (t *task) fill(text template.Template, i int) (json.RawMessage, error) {
 
 // check judges every item's data, and what all of it costs.
 func (m *Mapper) check(t *task) error {
-	const reference = template.MaxPath + 64 // is no longer
-	if fixed := len(t.short.Text) - reference*len(t.short.Holes); fixed > MaxFilled/len(t.items) {
+	if t.short.Fixed() > MaxFilled/len(t.items) { // refused below too, but late
 		return tooLong()
 	}
 	filled := 0
@@ -205,16 +197,19 @@ func (m *Mapper) check(t *task) error {
 		if err != nil {
 			return under("data.task.data", fmt.Errorf("item %d: %w", t.data.From+i, err))
 		}
-		t.units += itemUnits + cost.Units
+		t.units, t.judge = t.units+itemUnits+cost.Units, t.judge+cost.Judge
 	}
 	if t.units = math.Ceil(t.units); t.units > MaxUnits {
-		return invalid("data", "costs about %.0f units; at most %.0f are allowed", t.units, float64(MaxUnits)).WithHint("split the work over several tasks")
+		return compute.Invalid("data", "costs about %.0f units; at most %.0f are allowed", t.units, float64(MaxUnits)).WithHint("split the work over several tasks")
+	}
+	if t.judge > MaxJudge {
+		return compute.Invalid("data", "has results that take about %.0f units to judge; at most %.0f are allowed", t.judge, float64(MaxJudge)).WithHint("split the work over several tasks, or do more in each item")
 	}
 	return m.checkReduce(t)
 }
 
 func tooLong() error {
-	return invalid("data.task.data", "for all items together has more than %d MiB", MaxFilled>>20).WithHint("make the template or the items smaller")
+	return compute.Invalid("data.task.data", "for all items together has more than %d MiB", MaxFilled>>20).WithHint("make the template or the items smaller")
 }
 
 // checkReduce tries the operations on as many numbers as there are items, but for

@@ -3,6 +3,7 @@ package vector
 import (
 	"fmt"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 )
 
@@ -14,16 +15,16 @@ func (r registry) decode(data []byte) (*program, error) {
 		return nil, err
 	}
 	if text != "" {
-		return nil, invalid("data", "%s", text)
+		return nil, compute.Invalid("data", "%s", text)
 	}
 	if d.s.peek() != 0 || d.s.i != len(data) {
-		return nil, invalid("data", "is followed by other text")
+		return nil, compute.Invalid("data", "is followed by other text")
 	}
 	if err := d.input(); err != nil {
 		return nil, err
 	}
 	if d.p.steps == nil {
-		return nil, invalid("data.operations", "is missing")
+		return nil, compute.Invalid("data.operations", "is missing")
 	}
 	return d.p, d.p.check()
 }
@@ -43,7 +44,7 @@ func (d *decoder) field(key string) error {
 			continue
 		}
 		if d.seen[i] {
-			return invalid("data."+key, "is given twice")
+			return compute.Invalid("data."+key, "is given twice")
 		}
 		d.seen[i] = true
 		switch key {
@@ -78,13 +79,13 @@ func (p *problem) at(path string) error {
 	if p.index >= 0 {
 		path = fmt.Sprintf("%s[%d]", path, p.index)
 	}
-	return invalid(path, "%s", p.text)
+	return compute.Invalid(path, "%s", p.text)
 }
 
 func (d *decoder) flag(key string) error {
 	value, ok := d.s.boolean()
 	if !ok {
-		return invalid("data."+key, "must be true or false")
+		return compute.Invalid("data."+key, "must be true or false")
 	}
 	if key == "partial" {
 		d.p.partial = value
@@ -97,10 +98,10 @@ func (d *decoder) flag(key string) error {
 func (d *decoder) offset() error {
 	n, text := d.s.number()
 	if text != "" {
-		return invalid("data.offset", "%s", text)
+		return compute.Invalid("data.offset", "%s", text)
 	}
 	if n.float || n.i < 0 || n.i > MaxElements {
-		return invalid("data.offset", "must be an integer from 0 to %d", MaxElements)
+		return compute.Invalid("data.offset", "must be an integer from 0 to %d", MaxElements)
 	}
 	d.p.offset = int(n.i)
 	return nil
@@ -110,7 +111,7 @@ func (d *decoder) offset() error {
 func (d *decoder) input() error {
 	switch {
 	case !d.seen[0]:
-		return invalid("data.input", "is missing")
+		return compute.Invalid("data.input", "is missing")
 	case d.p.asFloat && !d.p.input.float:
 		d.p.input = d.p.input.toFloat()
 	case d.tooBig != nil && !d.p.asFloat:
@@ -121,15 +122,15 @@ func (d *decoder) input() error {
 
 func (d *decoder) operations() error {
 	if !d.s.take('[') {
-		return invalid("data.operations", "is not an array of operations")
+		return compute.Invalid("data.operations", "is not an array of operations")
 	}
 	d.p.steps = make([]step, 0, 2)
 	if d.s.take(']') {
-		return invalid("data.operations", "is empty; name at least one operation")
+		return compute.Invalid("data.operations", "is empty; name at least one operation")
 	}
 	for {
 		if len(d.p.steps) == MaxOperations {
-			return invalid("data.operations", "has more than %d operations", MaxOperations)
+			return compute.Invalid("data.operations", "has more than %d operations", MaxOperations)
 		}
 		if err := d.operation(len(d.p.steps)); err != nil {
 			return err
@@ -138,7 +139,7 @@ func (d *decoder) operations() error {
 			return nil
 		}
 		if !d.s.take(',') {
-			return invalid("data.operations", "is not well-formed after operation %d", len(d.p.steps)-1)
+			return compute.Invalid("data.operations", "is not well-formed after operation %d", len(d.p.steps)-1)
 		}
 	}
 }
@@ -168,7 +169,7 @@ func (d *decoder) operation(i int) error {
 	case '{':
 		return d.object(i, st)
 	}
-	return invalid(opPath(i, ""), "must be an operation's name or an object with op")
+	return compute.Invalid(opPath(i, ""), "must be an operation's name or an object with op")
 }
 
 func (d *decoder) unknown(path, name string) error {
@@ -207,12 +208,12 @@ func (d *decoder) opName(i int) (string, error) {
 	name, found := "", false
 	text, err := d.s.object(func(key string) error {
 		if key == "op" && found {
-			return invalid(opPath(i, "op"), "is given twice")
+			return compute.Invalid(opPath(i, "op"), "is given twice")
 		}
 		if d.s.peek() == '"' {
 			value, ok := d.s.str(maxName)
 			if !ok {
-				return invalid(opPath(i, ""), "has a string that is too long or not well-formed")
+				return compute.Invalid(opPath(i, ""), "has a string that is too long or not well-formed")
 			}
 			if key == "op" {
 				name, found = value, true
@@ -220,10 +221,10 @@ func (d *decoder) opName(i int) (string, error) {
 			return nil
 		}
 		if key == "op" {
-			return invalid(opPath(i, "op"), "must be an operation's name")
+			return compute.Invalid(opPath(i, "op"), "must be an operation's name")
 		}
 		if _, text := d.s.number(); text != "" {
-			return invalid(opPath(i, ""), "has a parameter %.40q that %s", key, text)
+			return compute.Invalid(opPath(i, ""), "has a parameter %.40q that %s", key, text)
 		}
 		return nil
 	})
@@ -231,9 +232,9 @@ func (d *decoder) opName(i int) (string, error) {
 	case err != nil:
 		return "", err
 	case text != "":
-		return "", invalid(opPath(i, ""), "%s", text)
+		return "", compute.Invalid(opPath(i, ""), "%s", text)
 	case !found:
-		return "", invalid(opPath(i, "op"), "is missing")
+		return "", compute.Invalid(opPath(i, "op"), "is missing")
 	}
 	return name, nil
 }
@@ -244,11 +245,11 @@ func (d *decoder) param(i int, st *step, key string, given *[maxParams]bool) err
 			continue
 		}
 		if given[k] {
-			return invalid(opPath(i, key), "is given twice")
+			return compute.Invalid(opPath(i, key), "is given twice")
 		}
 		given[k] = true
 		if text := st.args.set(k, p, &d.s); text != "" {
-			return invalid(opPath(i, key), "%s", text)
+			return compute.Invalid(opPath(i, key), "%s", text)
 		}
 		return nil
 	}
@@ -262,13 +263,13 @@ func (d *decoder) defaults(i int, st *step, given [maxParams]bool) error {
 			continue
 		}
 		if !p.optional {
-			return invalid(opPath(i, p.name), "is missing; operation %s needs it", st.op.name)
+			return compute.Invalid(opPath(i, p.name), "is missing; operation %s needs it", st.op.name)
 		}
 		st.args.num[k] = p.def
 	}
 	if st.op.valid != nil {
 		if param, text := st.op.valid(&st.args); param != "" {
-			return invalid(opPath(i, param), "%s", text)
+			return compute.Invalid(opPath(i, param), "%s", text)
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 )
 
@@ -63,8 +64,8 @@ func (v Vector) Split(data json.RawMessage, shards int) ([]json.RawMessage, erro
 	if err != nil {
 		return nil, err
 	}
-	if shards < 1 || shards > p.maxShards() {
-		return nil, core.Errorf(core.Invalid, "shards", "%d shards asked for; this task can be cut into 1 to %d", shards, p.maxShards())
+	if err := compute.CheckShards(shards, p.maxShards()); err != nil {
+		return nil, err
 	}
 	if shards == 1 {
 		return []json.RawMessage{data}, nil
@@ -131,9 +132,10 @@ func (v Vector) Merge(data json.RawMessage, partials []json.RawMessage) (json.Ra
 		return nil, err
 	}
 	n := len(partials)
+	if err := compute.CheckPartials(n, p.maxShards()); err != nil {
+		return nil, err
+	}
 	switch {
-	case n < 1 || n > p.maxShards():
-		return nil, core.Errorf(core.Invalid, "partials", "%d partial results given; this task has 1 to %d", n, p.maxShards())
 	case n == 1:
 		if err := p.validate(partials[0], "shard[0]"); err != nil {
 			return nil, err

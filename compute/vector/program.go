@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/bits"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 )
 
@@ -45,10 +46,6 @@ type step struct {
 	out  shape
 }
 
-func invalid(path, format string, a ...any) error {
-	return core.Errorf(core.Invalid, path, "%s %s", path, fmt.Sprintf(format, a...))
-}
-
 func failure(r core.Reason, format string, a ...any) error {
 	return &core.Failure{Reason: r, Message: fmt.Sprintf(format, a...)}
 }
@@ -75,7 +72,7 @@ func (p *program) check() error {
 		st.out = now
 	}
 	if p.partial && (p.cut != len(p.steps)-1 || p.steps[p.cut].op.class != reduce) {
-		return invalid("data.partial", "needs a reduce as the last operation and only elementwise operations before it")
+		return compute.Invalid("data.partial", "needs a reduce as the last operation and only elementwise operations before it")
 	}
 	p.out = now
 	return nil
@@ -88,15 +85,15 @@ func (p *program) accepts(i int, in shape) error {
 	need := st.op.required(&st.args)
 	switch {
 	case in.bins > 0:
-		return invalid(opPath(i, ""), "cannot follow histogram, which must be the last operation")
+		return compute.Invalid(opPath(i, ""), "cannot follow histogram, which must be the last operation")
 	case in.scalar && st.op.class != elementwise:
-		return invalid(opPath(i, ""), "(%s) needs an array, and the operations before it leave one number", st.op.name)
+		return compute.Invalid(opPath(i, ""), "(%s) needs an array, and the operations before it leave one number", st.op.name)
 	case p.partial || in.hi >= need:
 		return nil
 	case p.input.len() < need:
-		return invalid("data.input", "has %d elements; %s needs at least %d", p.input.len(), st.op.name, need)
+		return compute.Invalid("data.input", "has %d elements; %s needs at least %d", p.input.len(), st.op.name, need)
 	}
-	return invalid(opPath(i, ""), "(%s) needs at least %d elements, and at most %d are left", st.op.name, need, in.hi)
+	return compute.Invalid(opPath(i, ""), "(%s) needs at least %d elements, and at most %d are left", st.op.name, need, in.hi)
 }
 
 // units estimates the work.

@@ -115,7 +115,7 @@ func (p *program) probe() error {
 	}
 	v, bad := apply(steps, v, make([]float64, v.len()))
 	if bad != nil && bad.inf {
-		return invalid(opInput(p.offset+index(bad.index)), "overflows: %s gives a result beyond the range of its type", steps[bad.step].op.name)
+		return compute.Invalid(opInput(p.offset+index(bad.index)), "overflows: %s gives a result beyond the range of its type", steps[bad.step].op.name)
 	}
 	if bad != nil || !all || v.float || p.partial || p.cut == len(p.steps) || p.steps[p.cut].op.class != reduce {
 		return nil
@@ -123,7 +123,7 @@ func (p *program) probe() error {
 	f := newFolder(p.steps[p.cut].op.needs, false)
 	f.add(v)
 	if _, err := p.steps[p.cut].finish(f.summary()); err != nil {
-		return invalid("data.input", "overflows: the result of %s is beyond the range of int64", p.steps[p.cut].op.name)
+		return compute.Invalid("data.input", "overflows: the result of %s is beyond the range of int64", p.steps[p.cut].op.name)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package vsa
 
 import (
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/vsa/hyper"
 )
 
@@ -52,7 +53,7 @@ func (c *codebook) label(i int) string {
 // codebook checks what a step searches.
 func (p *program) codebook(path string, d *codebookData) (*codebook, error) {
 	if d == nil {
-		return nil, invalid(path, "is missing")
+		return nil, compute.Invalid(path, "is missing")
 	}
 	given := 0
 	for _, there := range []bool{d.Names != nil, d.Symbols != nil, d.Seed != nil} {
@@ -63,13 +64,13 @@ func (p *program) codebook(path string, d *codebookData) (*codebook, error) {
 	c := &codebook{data: *d}
 	switch {
 	case given != 1:
-		return nil, invalid(path, "must have exactly one of names, symbols and seed")
+		return nil, compute.Invalid(path, "must have exactly one of names, symbols and seed")
 	case d.Seed == nil && d.Count != 0:
-		return nil, invalid(path+".count", "goes with seed only")
+		return nil, compute.Invalid(path+".count", "goes with seed only")
 	case d.From < 0 || d.From > MaxCodebook:
-		return nil, invalid(path+".from", "is %d; it must be 0 to %d", d.From, MaxCodebook)
+		return nil, compute.Invalid(path+".from", "is %d; it must be 0 to %d", d.From, MaxCodebook)
 	case c.len() < 1 || c.len() > MaxCodebook:
-		return nil, invalid(path, "has %d vectors; it must have 1 to %d", c.len(), MaxCodebook)
+		return nil, compute.Invalid(path, "has %d vectors; it must have 1 to %d", c.len(), MaxCodebook)
 	}
 	return c, p.members(path, c)
 }

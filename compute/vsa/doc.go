@@ -7,8 +7,9 @@
 // It is not a programming language: a program has no loops, and each of its steps
 // is named once. It guarantees: the result has the same bytes on every processor
 // and whatever the number of subtasks; what a task may cost is known and bounded
-// before it runs; hostile data or results cost at most a scan. A result of a small
-// program is computed again by whoever checks it, and so is the fitness of an
-// evolved vector, always: it is the metric of the worker's proof. The engine of
+// before it runs; hostile data cost at most a scan, and hostile results a scan and
+// what Check estimated as compute.Cost.Judge. For a result of a small program is
+// computed again by whoever checks it, and so is the fitness of an evolved vector,
+// always: it is the metric of the worker's proof. The engine of
 // package compute runs it on local nodes, package jobs plans with it on the others.
 package vsa

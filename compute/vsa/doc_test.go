@@ -50,3 +50,27 @@ func TestGuide(t *testing.T) {
 		}
 	}
 }
+
+// opOf returns where an error says it is.
+func opOf(err error) string {
+	var e *core.Error
+	if errors.As(err, &e) {
+		return e.Op
+	}
+	return ""
+}
+
+// TestMisspelt: a field that is none is named, and the one that was meant.
+func TestMisspelt(t *testing.T) {
+	for data, hint := range map[string]string{
+		`{"kind":"binary","dimensions":8,"steps":[]}`:                                         "dimension",
+		`{"kind":"binary","dimension":8,"steps":[{"op":"bind","of":["a"],"as":"b","bye":1}]}`: "by",
+		`{"kind":"binary","dimension":8,"exemplars":[{"sed":"1"}]}`:                           "seed",
+	} {
+		_, err := engineOf(typeOf(data)).Check(json.RawMessage(data))
+		var e *core.Error
+		if !errors.As(err, &e) || e.Kind != core.Invalid || !strings.HasPrefix(e.Op, "data.") || !strings.Contains(e.Hint, "nearest field is "+hint) {
+			t.Errorf("%s: %v (hint %q)", data, err, e.Hint)
+		}
+	}
+}

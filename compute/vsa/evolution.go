@@ -65,7 +65,7 @@ type evolved struct {
 func decodeEvolution(data json.RawMessage) (*evolution, error) {
 	e := &evolution{}
 	if err := wire.DecodeStrictClosed(data, &e.data); err != nil {
-		return nil, below(err)
+		return nil, compute.Below(err)
 	}
 	var err error
 	if e.space, err = newSpace(e.data.Kind, e.data.Dimension); err != nil {
@@ -84,10 +84,10 @@ func decodeEvolution(data json.RawMessage) (*evolution, error) {
 
 func (e *evolution) exemplars() error {
 	if n := len(e.data.Exemplars) + len(e.data.Avoid); n > MaxExemplars {
-		return invalid("data.exemplars", "and data.avoid have %d vectors; at most %d", n, MaxExemplars)
+		return compute.Invalid("data.exemplars", "and data.avoid have %d vectors; at most %d", n, MaxExemplars)
 	}
 	if len(e.data.Exemplars) == 0 {
-		return invalid("data.exemplars", "is empty; give at least one vector")
+		return compute.Invalid("data.exemplars", "is empty; give at least one vector")
 	}
 	for _, list := range []struct {
 		path  string
@@ -96,7 +96,7 @@ func (e *evolution) exemplars() error {
 		for i, it := range list.items {
 			path := indexed(list.path, i)
 			if it.Name != "" {
-				return invalid(path+".name", "means nothing here")
+				return compute.Invalid(path+".name", "means nothing here")
 			}
 			o, err := e.origin(path, it)
 			if err != nil {
@@ -128,12 +128,12 @@ func (e *evolution) sizes() error {
 			continue
 		}
 		if *f.given < f.least || *f.given > f.most {
-			return invalid("data."+f.name, "is %d; it must be %d to %d", *f.given, f.least, f.most)
+			return compute.Invalid("data."+f.name, "is %d; it must be %d to %d", *f.given, f.least, f.most)
 		}
 		*f.into = *f.given
 	}
 	if t := e.data.Target; t != nil && !(*t >= 0 && *t <= 1) {
-		return invalid("data.target", "is %v; a fitness is 0 to 1", *t)
+		return compute.Invalid("data.target", "is %v; a fitness is 0 to 1", *t)
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func (e *evolution) bounds() error {
 	}
 	e.units = math.Ceil(e.units + child*float64(e.population)*float64(e.generations+1)*float64(e.islands))
 	if held := (len(e.targets) + 2*e.population) * e.bytes(); held > MaxMemory {
-		return invalid("data", "needs %d MiB for vectors; at most %d are allowed", held>>20, MaxMemory>>20).
+		return compute.Invalid("data", "needs %d MiB for vectors; at most %d are allowed", held>>20, MaxMemory>>20).
 			WithHint("use fewer vectors, a smaller population or a smaller dimension")
 	}
 	if e.units > MaxUnits {
@@ -186,7 +186,17 @@ func (Evolution) Check(data json.RawMessage) (compute.Cost, error) {
 	if err != nil {
 		return compute.Cost{}, err
 	}
-	return compute.Cost{Elements: len(e.targets), Units: e.units, MaxShards: e.islands}, nil
+	return compute.Cost{Elements: len(e.targets), Units: e.units, MaxShards: e.islands, Judge: e.judge()}, nil
+}
+
+// judge estimates what Validate computes: the targets and their bundle, and how fit
+// that and the vector are.
+func (e *evolution) judge() float64 {
+	units := float64(len(e.targets)) * e.words() * (bundleUnits + 2*dotUnits)
+	for _, o := range e.targets {
+		units += o.units(e.space)
+	}
+	return math.Ceil(units)
 }
 
 // Split implements compute.Planner: islands know nothing of each other.
@@ -195,8 +205,8 @@ func (Evolution) Split(data json.RawMessage, shards int) ([]json.RawMessage, err
 	if err != nil {
 		return nil, err
 	}
-	if shards < 1 || shards > e.islands {
-		return nil, core.Errorf(core.Invalid, "shards", "%d shards asked for; this task can be cut into 1 to %d, one for each island", shards, e.islands)
+	if err := compute.CheckShards(shards, e.islands); err != nil {
+		return nil, err
 	}
 	if shards == 1 {
 		return []json.RawMessage{data}, nil
@@ -229,8 +239,8 @@ func (Evolution) Merge(data json.RawMessage, partials []json.RawMessage) (json.R
 		return nil, err
 	}
 	n := len(partials)
-	if n < 1 || n > e.islands {
-		return nil, core.Errorf(core.Invalid, "partials", "%d partial results given; this task has 1 to %d", n, e.islands)
+	if err := compute.CheckPartials(n, e.islands); err != nil {
+		return nil, err
 	}
 	scale, err := e.scale()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/vsa/hyper"
 	"github.com/tenzro/tenzro/core"
 )
@@ -28,10 +29,6 @@ const (
 	textUnits = 40  // of a word that is read from text
 )
 
-func invalid(path, format string, a ...any) *core.Error {
-	return core.Errorf(core.Invalid, path, "%s %s", path, fmt.Sprintf(format, a...))
-}
-
 func corrupt(name, format string, a ...any) error {
 	return core.Errorf(core.Corrupt, name, "%s %s", name, fmt.Sprintf(format, a...))
 }
@@ -47,10 +44,10 @@ type space struct {
 
 func newSpace(kind string, dimension int) (s space, err error) {
 	if s.kind, err = hyper.ParseKind(kind); err != nil {
-		return s, invalid("data.kind", "%.32q is unknown", kind).WithHint("use binary or ternary")
+		return s, compute.Invalid("data.kind", "%.32q is unknown", kind).WithHint("use binary or ternary")
 	}
 	if hyper.CheckDimension(dimension) != nil {
-		return s, invalid("data.dimension", "is %d; it must be 1 to %d", dimension, hyper.MaxDimension)
+		return s, compute.Invalid("data.dimension", "is %d; it must be 1 to %d", dimension, hyper.MaxDimension)
 	}
 	s.dim = dimension
 	return s, nil
@@ -81,10 +78,10 @@ type origin struct {
 // origin checks an item.
 func (s space) origin(path string, it item) (origin, error) {
 	if it.Kind != "" && it.Kind != s.kind.String() {
-		return origin{}, invalid(path+".kind", "is %.32q, the task's is %s", it.Kind, s.kind)
+		return origin{}, compute.Invalid(path+".kind", "is %.32q, the task's is %s", it.Kind, s.kind)
 	}
 	if it.Dimension != 0 && it.Dimension != s.dim {
-		return origin{}, invalid(path+".dimension", "is %d, the task's is %d", it.Dimension, s.dim)
+		return origin{}, compute.Invalid(path+".dimension", "is %d, the task's is %d", it.Dimension, s.dim)
 	}
 	given := 0
 	for _, field := range []*string{it.Hex, it.Base64, it.Seed, it.Symbol} {
@@ -94,7 +91,7 @@ func (s space) origin(path string, it item) (origin, error) {
 	}
 	switch {
 	case given != 1:
-		return origin{}, invalid(path, "must have exactly one of hex, base64, seed and symbol")
+		return origin{}, compute.Invalid(path, "must have exactly one of hex, base64, seed and symbol")
 	case it.Seed != nil:
 		seed, err := parseSeed(path+".seed", *it.Seed)
 		return origin{seed: seed}, err
@@ -134,14 +131,14 @@ func (s space) literal(path string, b []byte, err error) (origin, error) {
 func parseSeed(path, text string) (uint64, error) {
 	seed, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || strconv.FormatUint(seed, 10) != text {
-		return 0, invalid(path, "%.32q is not a number from 0 to 2^64-1", text).WithHint(`write digits in a string, for example "42"`)
+		return 0, compute.Invalid(path, "%.32q is not a number from 0 to 2^64-1", text).WithHint(`write digits in a string, for example "42"`)
 	}
 	return seed, nil
 }
 
 func checkSymbol(path, text string) error {
 	if text == "" || len(text) > MaxSymbol {
-		return invalid(path, "has %d bytes; it must have 1 to %d", len(text), MaxSymbol)
+		return compute.Invalid(path, "has %d bytes; it must have 1 to %d", len(text), MaxSymbol)
 	}
 	return nil
 }
@@ -175,7 +172,7 @@ type encoding string
 
 func (e encoding) check() error {
 	if e != "" && e != "hex" && e != "base64" {
-		return invalid("data.encoding", "%.32q is unknown", string(e)).WithHint("use hex or base64")
+		return compute.Invalid("data.encoding", "%.32q is unknown", string(e)).WithHint("use hex or base64")
 	}
 	return nil
 }

@@ -25,13 +25,15 @@ type operation struct {
 // MaxOperands is how many vectors one step takes at most.
 const MaxOperands = 4096
 
+const bundleUnits = 2 // of a word of a vector that is bundled
+
 // operations is the whole table. Units are estimated nanoseconds for a word of
 // an operand; those of a search come from its codebook.
 func operations() []operation {
 	return []operation{
 		{name: "bind", least: 2, most: MaxOperands, units: 1.5},
 		{name: "unbind", least: 2, most: 2, units: 1.5},
-		{name: "bundle", least: 1, most: MaxOperands, units: 2},
+		{name: "bundle", least: 1, most: MaxOperands, units: bundleUnits},
 		{name: "permute", least: 1, most: 1, by: true, units: 3},
 		{name: "negate", least: 1, most: 1, units: 1.5},
 		{name: "similarity", least: 2, most: 2, gives: aNumber, units: 1},

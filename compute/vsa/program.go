@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/vsa/hyper"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/wire"
@@ -62,7 +63,7 @@ func indexed(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) 
 func decode(data json.RawMessage) (*program, error) {
 	p := &program{slots: map[string]int{}}
 	if err := wire.DecodeStrictClosed(data, &p.data); err != nil {
-		return nil, below(err)
+		return nil, compute.Below(err)
 	}
 	var err error
 	if p.space, err = newSpace(p.data.Kind, p.data.Dimension); err != nil {
@@ -76,18 +77,9 @@ func decode(data json.RawMessage) (*program, error) {
 	return p, nil
 }
 
-// below puts an error of the decoder under "data".
-func below(err error) error {
-	path := "data"
-	if op := opOf(err); op != "" && op != "decode" {
-		path += "." + op
-	}
-	return core.Errorf(core.Invalid, path, "%s: %w", path, err)
-}
-
 func (p *program) vectors() error {
 	if len(p.data.Vectors) > MaxVectors {
-		return invalid("data.vectors", "has %d vectors; at most %d", len(p.data.Vectors), MaxVectors)
+		return compute.Invalid("data.vectors", "has %d vectors; at most %d", len(p.data.Vectors), MaxVectors)
 	}
 	p.given = make([]origin, len(p.data.Vectors))
 	for i, it := range p.data.Vectors {
@@ -107,10 +99,10 @@ func (p *program) vectors() error {
 // define gives the next slot a name.
 func (p *program) define(path, name string) error {
 	if !validName(name) {
-		return invalid(path, "%.40q must be 1 to %d characters of A-Z, a-z, 0-9, '_' and '-'", name, maxName)
+		return compute.Invalid(path, "%.40q must be 1 to %d characters of A-Z, a-z, 0-9, '_' and '-'", name, maxName)
 	}
 	if _, taken := p.slots[name]; taken {
-		return invalid(path, "%s is the name of something else", name).WithHint("every vector and step needs a name of its own")
+		return compute.Invalid(path, "%s is the name of something else", name).WithHint("every vector and step needs a name of its own")
 	}
 	p.slots[name] = len(p.slots)
 	return nil
@@ -128,17 +120,17 @@ func (p *program) gives(slot int) result {
 func (p *program) operand(path, name string) (int, error) {
 	slot, known := p.slots[name]
 	if !known {
-		return 0, invalid(path, "%.40q names no vector before this step", name)
+		return 0, compute.Invalid(path, "%.40q names no vector before this step", name)
 	}
 	if p.gives(slot) != aVector {
-		return 0, invalid(path, "%s is no vector", name).WithHint("use cleanup instead of search where the best vector is needed")
+		return 0, compute.Invalid(path, "%s is no vector", name).WithHint("use cleanup instead of search where the best vector is needed")
 	}
 	return slot, nil
 }
 
 func (p *program) compile() error {
 	if n := len(p.data.Steps); n < 1 || n > MaxSteps {
-		return invalid("data.steps", "has %d steps; it must have 1 to %d", n, MaxSteps)
+		return compute.Invalid("data.steps", "has %d steps; it must have 1 to %d", n, MaxSteps)
 	}
 	p.steps = make([]step, 0, len(p.data.Steps))
 	for i, d := range p.data.Steps {
@@ -160,10 +152,10 @@ func (p *program) compile() error {
 func (p *program) step(path string, d stepData) (st step, err error) {
 	var known bool
 	if st.op, known = operationOf(d.Op); !known {
-		return st, invalid(path+".op", "%.32q is unknown", d.Op).WithHint(fmt.Sprintf("the operations are %v", Operations()))
+		return st, compute.Invalid(path+".op", "%.32q is unknown", d.Op).WithHint(fmt.Sprintf("the operations are %v", Operations()))
 	}
 	if n := len(d.Of); n < st.op.least || n > st.op.most {
-		return st, invalid(path+".of", "names %d vectors; %s takes %d to %d", n, st.op.name, st.op.least, st.op.most)
+		return st, compute.Invalid(path+".of", "names %d vectors; %s takes %d to %d", n, st.op.name, st.op.least, st.op.most)
 	}
 	st.of = make([]int, len(d.Of))
 	for i, name := range d.Of {
@@ -179,22 +171,22 @@ func (p *program) step(path string, d stepData) (st step, err error) {
 func (p *program) parameters(path string, d stepData, st *step) (err error) {
 	switch {
 	case d.By != nil && !st.op.by:
-		return invalid(path+".by", "means nothing to %s", st.op.name)
+		return compute.Invalid(path+".by", "means nothing to %s", st.op.name)
 	case d.Codebook != nil && !st.op.codebook:
-		return invalid(path+".codebook", "means nothing to %s", st.op.name)
+		return compute.Invalid(path+".codebook", "means nothing to %s", st.op.name)
 	case d.Top != nil && !st.op.top:
-		return invalid(path+".top", "means nothing to %s", st.op.name)
+		return compute.Invalid(path+".top", "means nothing to %s", st.op.name)
 	case st.op.by && d.By == nil:
-		return invalid(path+".by", "is missing: by how many places to permute")
+		return compute.Invalid(path+".by", "is missing: by how many places to permute")
 	}
 	if d.By != nil {
 		if st.by = *d.By; st.by < -hyper.MaxDimension || st.by > hyper.MaxDimension {
-			return invalid(path+".by", "is %d; it must be %d to %d", st.by, -hyper.MaxDimension, hyper.MaxDimension)
+			return compute.Invalid(path+".by", "is %d; it must be %d to %d", st.by, -hyper.MaxDimension, hyper.MaxDimension)
 		}
 	}
 	if st.top = 1; d.Top != nil {
 		if st.top = *d.Top; st.top < 1 || st.top > MaxTop {
-			return invalid(path+".top", "is %d; it must be 1 to %d", st.top, MaxTop)
+			return compute.Invalid(path+".top", "is %d; it must be 1 to %d", st.top, MaxTop)
 		}
 	}
 	if st.op.codebook {
@@ -217,9 +209,9 @@ func (p *program) wanted() error {
 		slot, known := p.slots[name]
 		switch {
 		case !known:
-			return invalid(indexed("data.result", i), "%.40q names nothing", name)
+			return compute.Invalid(indexed("data.result", i), "%.40q names nothing", name)
 		case seen[name]:
-			return invalid(indexed("data.result", i), "names %s again", name)
+			return compute.Invalid(indexed("data.result", i), "names %s again", name)
 		}
 		seen[name] = true
 		p.results = append(p.results, slot)
@@ -247,10 +239,10 @@ func (p *program) bounds() error {
 	p.units = math.Ceil(p.units + float64(delivered))
 	switch {
 	case held*p.bytes() > MaxMemory:
-		return invalid("data", "needs %d vectors of %d bytes; at most %d MiB are allowed", held, p.bytes(), MaxMemory>>20).
+		return compute.Invalid("data", "needs %d vectors of %d bytes; at most %d MiB are allowed", held, p.bytes(), MaxMemory>>20).
 			WithHint("use fewer vectors or a smaller dimension; codebooks of a seed need no room")
 	case delivered > core.MaxTaskBytes:
-		return invalid("data.result", "would have about %d bytes; at most %d can be delivered", delivered, core.MaxTaskBytes)
+		return compute.Invalid("data.result", "would have about %d bytes; at most %d can be delivered", delivered, core.MaxTaskBytes)
 	case p.units > MaxUnits:
 		return tooMuch(p.units)
 	}
@@ -258,5 +250,5 @@ func (p *program) bounds() error {
 }
 
 func tooMuch(units float64) error {
-	return invalid("data", "costs about %.0f units; at most %.0f are allowed", units, float64(MaxUnits)).WithHint("split the work over several tasks")
+	return compute.Invalid("data", "costs about %.0f units; at most %.0f are allowed", units, float64(MaxUnits)).WithHint("split the work over several tasks")
 }

@@ -3,12 +3,10 @@ package vsa
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"math"
 	"strconv"
 
 	"github.com/tenzro/tenzro/compute/vsa/hyper"
-	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/wire"
 )
 
@@ -137,13 +135,4 @@ func (p *program) readMatches(name string, st *step, raw json.RawMessage) ([]hyp
 		matches[i] = at
 	}
 	return matches, nil
-}
-
-// opOf returns where an error says it is.
-func opOf(err error) string {
-	var e *core.Error
-	if errors.As(err, &e) {
-		return e.Op
-	}
-	return ""
 }

@@ -42,7 +42,15 @@ func (Programs) Check(data json.RawMessage) (compute.Cost, error) {
 	if err != nil {
 		return compute.Cost{}, err
 	}
-	return compute.Cost{Elements: len(p.given), Units: p.units, MaxShards: p.maxShards()}, nil
+	return compute.Cost{Elements: len(p.given), Units: p.units, MaxShards: p.maxShards(), Judge: p.judge()}, nil
+}
+
+// judge estimates what Validate computes.
+func (p *program) judge() float64 {
+	if p.units > recheckUnits {
+		return 0
+	}
+	return p.units
 }
 
 // findCut sets the one search that a program can be cut at, -1 for none: the rest
@@ -80,8 +88,8 @@ func (Programs) Split(data json.RawMessage, shards int) ([]json.RawMessage, erro
 	if err != nil {
 		return nil, err
 	}
-	if shards < 1 || shards > p.maxShards() {
-		return nil, core.Errorf(core.Invalid, "shards", "%d shards asked for; this task can be cut into 1 to %d", shards, p.maxShards())
+	if err := compute.CheckShards(shards, p.maxShards()); err != nil {
+		return nil, err
 	}
 	if shards == 1 {
 		return []json.RawMessage{data}, nil
@@ -134,10 +142,10 @@ func (Programs) Merge(data json.RawMessage, partials []json.RawMessage) (json.Ra
 		return nil, err
 	}
 	n := len(partials)
-	switch {
-	case n < 1 || n > p.maxShards():
-		return nil, core.Errorf(core.Invalid, "partials", "%d partial results given; this task has 1 to %d", n, p.maxShards())
-	case n == 1:
+	if err := compute.CheckPartials(n, p.maxShards()); err != nil {
+		return nil, err
+	}
+	if n == 1 {
 		if _, err := p.read("shard[0]", partials[0]); err != nil {
 			return nil, err
 		}
@@ -156,7 +164,7 @@ func (Programs) Validate(data, result json.RawMessage) error {
 	if len(result) > core.MaxTaskBytes {
 		return corrupt("result", "has %d bytes; at most %d can be delivered", len(result), core.MaxTaskBytes)
 	}
-	if _, err := p.read("result", result); err != nil || p.units > recheckUnits {
+	if _, err := p.read("result", result); err != nil || p.judge() == 0 {
 		return err
 	}
 	again, err := p.run(context.Background(), func(float64) {})

@@ -296,6 +296,21 @@ func TestLies(t *testing.T) {
 	}
 }
 
+// TestJudge: what Validate computes again is estimated, and of big programs nothing.
+func TestJudge(t *testing.T) {
+	program := `{"kind":"binary","dimension":%d,"vectors":[{"name":"a","seed":"1"}],"steps":[{"op":"search","of":["a"],"codebook":{"seed":"1","count":1000},"as":"x"}]}`
+	if cost, err := (Programs{}).Check(json.RawMessage(fmt.Sprintf(program, 64))); err != nil || cost.Judge != cost.Units || cost.Judge <= 0 {
+		t.Errorf("a small program: %+v, %v", cost, err)
+	}
+	if cost, err := (Programs{}).Check(json.RawMessage(fmt.Sprintf(program, 65536))); err != nil || cost.Judge != 0 {
+		t.Errorf("a big program: %+v, %v", cost, err)
+	}
+	cost, err := (Evolution{}).Check(json.RawMessage(`{"kind":"binary","dimension":640,"seed":"1","exemplars":[{"seed":"1"},{"seed":"2"}],"avoid":[{"seed":"3"}],"population":2,"generations":1}`))
+	if want := 3 * 10 * (growUnits + bundleUnits + 2*dotUnits); err != nil || cost.Judge != want || cost.Judge >= cost.Units {
+		t.Errorf("an evolution: %+v, %v; want %v", cost, err, want)
+	}
+}
+
 // TestFlippedBits: whichever bit of an evolved vector is changed, its fitness is
 // not what was claimed or not better than the start.
 func TestFlippedBits(t *testing.T) {

@@ -3,11 +3,11 @@ package wasm
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/wasm/convert"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/wire"
@@ -75,7 +75,7 @@ func Decode(data []byte) (Task, error) {
 		return t, core.Errorf(core.Invalid, "data", "data has %d bytes; at most %d are allowed", len(data), core.MaxTaskBytes)
 	}
 	if err := wire.DecodeStrictClosed(data, &t); err != nil {
-		return t, inside(err)
+		return t, compute.Below(err)
 	}
 	if t.Input != nil {
 		if t.Stdin != nil {
@@ -85,15 +85,6 @@ func Decode(data []byte) (Task, error) {
 	}
 	t.fill()
 	return t, t.check()
-}
-
-// inside puts the field of a decoding error below "data".
-func inside(err error) error {
-	var e *core.Error
-	if !errors.As(err, &e) {
-		return core.Errorf(core.Invalid, "data", "%w", err)
-	}
-	return core.Errorf(core.Invalid, strings.TrimSuffix("data."+e.Op, "."), "data: %w", err).WithHint(e.Hint)
 }
 
 func invalid(field, hint, format string, args ...any) error {

@@ -36,6 +36,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"nothing":           {`{}`, "data.module", "data.module is missing", "base64"},
 		"unknown field":     {`{` + module + `,"argv":[]}`, "data.argv", "not a known field", ""},
 		"unknown limit":     {`{` + module + `,"limits":{"gas":1}}`, "data.limits.gas", "not a known field", ""},
+		"misspelt field":    {`{` + module + `,"arg":[]}`, "data.arg", "not a known field", "nearest field is args"},
+		"misspelt limit":    {`{` + module + `,"limits":{"feul":1}}`, "data.limits.feul", "not a known field", "nearest field is fuel"},
 		"twice":             {`{` + module + `,` + module + `}`, "data.module", "", ""},
 		"other case":        {`{"Module":"AGFzbQEAAAA="}`, "data.Module", "", ""},
 		"no base64":         {`{"module":"AGFzbQEAAA!"}`, "data.module", "", ""},

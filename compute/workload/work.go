@@ -18,17 +18,17 @@ const (
 	// memoryWords are 4 MiB: more than a second-level cache holds.
 	memoryWords = 1 << 19
 	memoryReads = 1 << 16
-	// ContentBytes is what one segment of disk writes.
-	ContentBytes = 1_000_000
+	// contentBytes is what one segment of disk writes.
+	contentBytes = 1_000_000
 
 	vsaDimension = 10_048
 	vsaVectors   = 15
 	vsaRounds    = 50
 )
 
-// Hash hashes a block of 250,000 bytes four times with SHA-256, each time with the
+// hash hashes a block of 250,000 bytes four times with SHA-256, each time with the
 // last sum at its beginning.
-func Hash(s *Scratch, seed uint64) (uint64, error) {
+func hash(s *Scratch, seed uint64) (uint64, error) {
 	block := s.bytesOf(hashBlock)
 	clear(block)
 	binary.BigEndian.PutUint64(block, seed)
@@ -40,10 +40,10 @@ func Hash(s *Scratch, seed uint64) (uint64, error) {
 	return binary.BigEndian.Uint64(sum[:8]), nil
 }
 
-// Float runs the logistic map, which never settles and never leaves 0..1, for
+// float runs the logistic map, which never settles and never leaves 0..1, for
 // 100 times 1,000 steps. Every operation of it is one that IEEE 754 rounds to the
 // bit, and none can be fused with the next.
-func Float(_ *Scratch, seed uint64) (uint64, error) {
+func float(_ *Scratch, seed uint64) (uint64, error) {
 	random := hyper.Stream(seed)
 	x, sum := (float64(random.Next()>>12)+0.5)/(1<<52), uint64(0)
 	for range floatRuns {
@@ -80,7 +80,7 @@ func matrix(s *Scratch, seed uint64) (uint64, error) {
 	for i, x := range c {
 		binary.LittleEndian.PutUint32(out[4*i:], uint32(int32(x)))
 	}
-	return digest(out), nil
+	return Digest(out), nil
 }
 
 // memory fills 4 MiB and then reads at 65,536 places, each of which the value at
@@ -103,7 +103,7 @@ func memory(s *Scratch, seed uint64) (uint64, error) {
 // Content makes the bytes of one segment of disk; they are valid until the scratch
 // is used again.
 func Content(s *Scratch, seed uint64) []byte {
-	out := s.bytesOf(ContentBytes)
+	out := s.bytesOf(contentBytes)
 	random := hyper.Stream(seed)
 	for i := 0; i+8 <= len(out); i += 8 {
 		binary.LittleEndian.PutUint64(out[i:], random.Next())
@@ -112,10 +112,7 @@ func Content(s *Scratch, seed uint64) []byte {
 }
 
 // content is what Content's bytes have to be after they were on a disk.
-func content(s *Scratch, seed uint64) (uint64, error) { return DigestOf(Content(s, seed)), nil }
-
-// DigestOf is the digest of bytes that were read back from a disk.
-func DigestOf(b []byte) uint64 { return digest(b) }
+func content(s *Scratch, seed uint64) (uint64, error) { return Digest(Content(s, seed)), nil }
 
 // vsa bundles, binds, permutes and compares binary hypervectors, 50 times.
 func vsa(_ *Scratch, seed uint64) (uint64, error) {
@@ -143,5 +140,5 @@ func vsa(_ *Scratch, seed uint64) (uint64, error) {
 		sum += dot * (round + 1)
 		one.Permute(&bundle, 1+round)
 	}
-	return digest(append(bundle.Bytes(), byte(sum), byte(sum>>8), byte(sum>>16), byte(sum>>24))), nil
+	return Digest(append(bundle.Bytes(), byte(sum), byte(sum>>8), byte(sum>>16), byte(sum>>24))), nil
 }

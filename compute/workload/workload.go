@@ -32,11 +32,11 @@ type Scratch struct {
 // Kinds returns all pieces of work.
 func Kinds() []Kind {
 	return []Kind{
-		{Name: "hash", Version: 1, Unit: "MB/s", Each: hashRounds * hashBlock / 1_000_000.0, Most: 10_000, Units: 700_000, Limit: maxSegments, Work: Hash},
-		{Name: "float", Version: 1, Unit: "Mstep/s", Each: floatRuns * floatSteps / 1_000_000.0, Most: 5_000, Units: 300_000, Limit: maxSegments, Work: Float},
+		{Name: "hash", Version: 1, Unit: "MB/s", Each: hashRounds * hashBlock / 1_000_000.0, Most: 10_000, Units: 700_000, Limit: maxSegments, Work: hash},
+		{Name: "float", Version: 1, Unit: "Mstep/s", Each: floatRuns * floatSteps / 1_000_000.0, Most: 5_000, Units: 300_000, Limit: maxSegments, Work: float},
 		{Name: "matrix", Version: 1, Unit: "Mmadd/s", Each: matrixSize * matrixSize * matrixSize / 1_000_000.0, Most: 50_000, Units: 1_500_000, Limit: maxSegments, Work: matrix},
 		{Name: "memory", Version: 1, Unit: "Maccess/s", Each: (memoryWords + memoryReads) / 1_000_000.0, Most: 10_000, Units: 2_000_000, Limit: maxSegments, Work: memory},
-		{Name: "disk", Version: 1, Unit: "MB/s", Each: ContentBytes / 1_000_000.0, Most: 20_000, Units: 5_000_000, Limit: 1024, Durable: true, Work: content},
+		{Name: "disk", Version: 1, Unit: "MB/s", Each: contentBytes / 1_000_000.0, Most: 20_000, Units: 5_000_000, Limit: 1024, Durable: true, Work: content},
 		{Name: "vsa", Version: 1, Unit: "kop/s", Each: vsaRounds * 4 / 1000.0, Most: 100_000, Units: 700_000, Limit: maxSegments, Work: vsa},
 	}
 }
@@ -44,8 +44,8 @@ func Kinds() []Kind {
 // maxSegments is some seconds of work.
 const maxSegments = 4096
 
-// digest folds bytes into 64 bits.
-func digest(b []byte) uint64 {
+// Digest folds bytes into 64 bits: the first eight of their SHA-256, big-endian.
+func Digest(b []byte) uint64 {
 	sum := sha256.Sum256(b)
 	return binary.BigEndian.Uint64(sum[:8])
 }

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -51,16 +52,16 @@ func member(b []byte, name string) (part []byte, why string) {
 	if b[0] != '[' && b[0] != '{' {
 		return nil, fmt.Sprintf("there is no %.40q in a value that is neither array nor object", name)
 	}
+	index, err := strconv.Atoi(name)
+	if err != nil || strconv.Itoa(index) != name {
+		index = -1 // of no element
+	}
 	n := 0
 	each(b, 0, func(key []byte, at int) int {
 		end := valueEnd(b, at)
-		var field string
-		switch {
-		case part != nil:
-		case key == nil && strconv.Itoa(n) == name:
+		if key == nil && n == index || key != nil && spells(key, name) {
 			part = b[at:end]
-		case key != nil && json.Unmarshal(key, &field) == nil && field == name:
-			part = b[at:end]
+			return len(b) // what follows is not looked at
 		}
 		n++
 		return end
@@ -72,4 +73,19 @@ func member(b []byte, name string) (part []byte, why string) {
 		return nil, fmt.Sprintf("there is no field %.40q", name)
 	}
 	return part, ""
+}
+
+// spells reports whether a key, with its quotes, is name. Few keys have escapes, and
+// only those that may be name are decoded.
+func spells(key []byte, name string) bool {
+	text := key[1 : len(key)-1]
+	escape := bytes.IndexByte(text, '\\')
+	if escape < 0 {
+		return string(text) == name
+	}
+	if escape > len(name) || string(text[:escape]) != name[:escape] || len(text) > 6*len(name) { // \u0061 is one byte
+		return false
+	}
+	var field string
+	return json.Unmarshal(key, &field) == nil && field == name
 }

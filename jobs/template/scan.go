@@ -57,7 +57,8 @@ func valueEnd(b []byte, i int) int {
 
 // each calls fn with every member of the array or object in b, which begins at i:
 // the key as it is written, with quotes (empty in an array), and where the value
-// begins. fn returns where it ends. each returns the place behind the whole.
+// begins. fn returns where it ends, or len(b) to see no more. each returns the place
+// behind the whole.
 func each(b []byte, i int, fn func(key []byte, at int) (end int)) int {
 	object := b[i] == '{'
 	for i = space(b, i+1); i < len(b) && b[i] != ']' && b[i] != '}'; {
@@ -75,19 +76,31 @@ func each(b []byte, i int, fn func(key []byte, at int) (end int)) int {
 	return i + 1
 }
 
-// Elements returns the elements of the array b, as parts of it, and how many there
-// are; beyond most they are only counted. A value that is no array is not ok.
-func Elements(b []byte, most int) (list [][]byte, n int, ok bool) {
+// Range calls fn with the elements of the array b, parts of it, until fn returns
+// false. A value that is no array is not ok.
+func Range(b []byte, fn func(element []byte) bool) (ok bool) {
 	at := space(b, 0)
 	if at >= len(b) || b[at] != '[' {
-		return nil, 0, false
+		return false
 	}
 	each(b, at, func(_ []byte, i int) int {
 		end := valueEnd(b, i)
-		if n++; n <= most {
-			list = append(list, b[i:end])
+		if !fn(b[i:end]) {
+			return len(b)
 		}
 		return end
 	})
-	return list, n, true
+	return true
+}
+
+// Elements returns the elements of the array b, as parts of it, and how many there
+// are; beyond most they are only counted. A value that is no array is not ok.
+func Elements(b []byte, most int) (list [][]byte, n int, ok bool) {
+	ok = Range(b, func(element []byte) bool {
+		if n++; n <= most {
+			list = append(list, element)
+		}
+		return true
+	})
+	return list, n, ok
 }

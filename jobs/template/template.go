@@ -141,8 +141,37 @@ func fits(n int) error {
 	return nil
 }
 
-// Element returns the data of one element of a map.
+// Fixed returns how many bytes of t are in whatever is put together: all but the
+// references.
+func (t Template) Fixed() int {
+	n := len(t.Text)
+	for _, h := range t.Holes {
+		n -= h.end - h.begin
+	}
+	return n
+}
+
+// MaxScan is how many bytes of an item Element looks through at most: about a second.
+const MaxScan = 1 << 30
+
+// Scan returns how many bytes are looked through at most to put parts of items that
+// have n bytes together into t: every path begins at the beginning.
+func (t Template) Scan(n int) int64 {
+	paths := int64(0)
+	for _, h := range t.Holes {
+		if h.Item && h.Path != "" {
+			paths++
+		}
+	}
+	return paths * int64(n)
+}
+
+// Element returns the data of one element of a map. More than MaxScan is
+// core.Exhausted.
 func (t Template) Element(item []byte, index int) ([]byte, error) {
+	if scan := t.Scan(len(item)); scan > MaxScan {
+		return nil, core.Errorf(core.Exhausted, "data", "its paths would look through %d bytes; at most %d are allowed", scan, MaxScan)
+	}
 	out, err := t.Fill(func(r Reference) ([]byte, bool, error) {
 		if r.Index {
 			return strconv.AppendInt(nil, int64(index), 10), true, nil

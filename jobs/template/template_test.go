@@ -77,6 +77,55 @@ func TestFill(t *testing.T) {
 	}
 }
 
+// TestScan: many paths into a long item are refused, not followed, and what is no
+// reference is fixed.
+func TestScan(t *testing.T) {
+	tmpl, err := Parse([]byte(`[{"$item":true},{"$index":true},{"$from":"a","path":"/0"}` + strings.Repeat(`,{"$item":true,"path":"/0"}`, 300) + `]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tmpl.Scan(7); got != 300*7 {
+		t.Errorf("%d bytes", got)
+	}
+	item := []byte(`[1,"` + strings.Repeat("x", 5<<20) + `"]`)
+	if _, err := tmpl.Element(item, 0); !errors.Is(err, core.Exhausted) {
+		t.Errorf("%.100v", err)
+	}
+	if got := tmpl.Fixed(); got != len("[,,")+300*len(",")+len("]") {
+		t.Errorf("%d fixed bytes", got)
+	}
+	if got := tmpl.Closed().Scan(7); got != 0 {
+		t.Errorf("%d bytes without paths into items", got)
+	}
+}
+
+// TestResolve: elements by their number as it is written, fields however their key
+// is spelled, and what follows the first hit is not looked at.
+func TestResolve(t *testing.T) {
+	for _, c := range []struct{ text, path, want string }{
+		{`[10,11,12]`, "/2", `12`},
+		{`[10,11,12]`, "/02", ""},
+		{`[10,11,12]`, "/-1", ""},
+		{`[10,11,12]`, "/+1", ""},
+		{`[10,11,12]`, "/3", ""},
+		{`[10,11,12]`, "/99999999999999999999", ""},
+		{`{"a":1,"ab":2,"":3}`, "/ab", `2`},
+		{`{"a":1,"ab":2,"":3}`, "/", `3`},
+		{`{"\u0061b":2}`, "/ab", `2`},
+		{`{"a\u0062":2}`, "/ab", `2`},
+		{`{"a\u0062c":2,"\n":3,"a\n":4}`, "/ab", ""},
+		{`{"\ud83d\ude00":2}`, "/😀", `2`},
+		{`{"a/b":{"c~":[5]}}`, "/a~1b/c~0/0", `5`},
+		{`{"0":7}`, "/0", `7`},
+		{`[1,` + "\x00", "/0", `1`},
+	} {
+		got, err := Resolve([]byte(c.text), c.path)
+		if string(got) != c.want || (err != nil) != (c.want == "") {
+			t.Errorf("%s of %s: %q, %v", c.path, c.text, got, err)
+		}
+	}
+}
+
 // TestElements counts beyond what it keeps.
 func TestElements(t *testing.T) {
 	list, n, ok := Elements([]byte(` [1, "a]" ,{"b":[2]}]`), 2)

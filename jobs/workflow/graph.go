@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 
 	"github.com/tenzro/tenzro/core"
-	"github.com/tenzro/tenzro/jobs/template"
 )
 
 // Type is the task type of a workflow: its data is a Graph.
@@ -27,8 +26,6 @@ const (
 	MaxElements = 10_000
 	// MaxRetries is how often a failed job of a step is repeated at most.
 	MaxRetries = 10
-	// MaxPath is the longest JSON pointer of a reference, in bytes.
-	MaxPath = template.MaxPath
 )
 
 // StepID names a step in its graph: 1 to 64 characters of A-Z, a-z, 0-9, '_' and

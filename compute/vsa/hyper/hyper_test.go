@@ -49,7 +49,7 @@ func elements(v *hyper.Vector) []int {
 // of packs elements.
 func of(t interface{ Fatal(...any) }, kind hyper.Kind, values []int) *hyper.Vector {
 	v := new(hyper.Vector)
-	must(t, v.Zero(kind, len(values)))
+	must(t, v.Parse(kind, len(values), make([]byte, kind.Bytes(len(values)))))
 	for i, x := range values {
 		v.Set(i, x)
 	}
@@ -246,7 +246,7 @@ func TestRefused(t *testing.T) {
 		"dot":                   dot,
 		"bundle of nothing":     v.Bundle(nil),
 		"bundle of two kinds":   v.Bundle([]*hyper.Vector{&a, &b}),
-		"dimension 0":           v.Zero(hyper.Binary, 0),
+		"dimension 0":           v.Random(hyper.Binary, 0, 0),
 		"dimension too large":   v.Random(hyper.Binary, hyper.MaxDimension+1, 0),
 		"too few bytes":         v.Parse(hyper.Binary, 100, make([]byte, 12)),
 		"too many bytes":        v.Parse(hyper.Binary, 100, make([]byte, 14)),

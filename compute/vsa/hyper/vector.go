@@ -117,18 +117,6 @@ func (v *Vector) Copy(o *Vector) {
 	copy(v.minus, o.minus)
 }
 
-// Zero makes v the vector of nothing but zeros. A dimension outside 1 to
-// MaxDimension is core.Invalid.
-func (v *Vector) Zero(kind Kind, dimension int) error {
-	if err := CheckDimension(dimension); err != nil {
-		return err
-	}
-	v.shape(kind, dimension)
-	clear(v.plus)
-	clear(v.minus)
-	return nil
-}
-
 // CheckDimension reports a dimension that no vector has.
 func CheckDimension(dimension int) error {
 	if dimension < 1 || dimension > MaxDimension {
