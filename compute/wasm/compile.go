@@ -45,9 +45,9 @@ func withMemory(ctx context.Context, r *run) context.Context {
 	return experimental.WithMemoryAllocator(ctx, &r.memory)
 }
 
-// module returns the compiled module of a request, and whether that grew the
-// cache.
-func (g *Guest) module(ctx context.Context, req *request) (m *compiled, anew bool, err error) {
+// module returns the compiled module of a request, and whether what is kept of it
+// on disk was read or written.
+func (g *Guest) module(ctx context.Context, req *request) (m *compiled, cached bool, err error) {
 	key := keyOf(req.module)
 	if i := slices.IndexFunc(g.modules, func(m *compiled) bool { return m.key == key }); i >= 0 {
 		m := g.modules[i]
@@ -73,7 +73,7 @@ func (g *Guest) module(ctx context.Context, req *request) (m *compiled, anew boo
 		return nil, false, err
 	}
 	g.keep(ctx, m)
-	return m, !found && s.dir != "", nil
+	return m, m.cache != nil, nil
 }
 
 // again compiles once more without what was kept, which may be damaged, and

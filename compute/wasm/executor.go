@@ -99,14 +99,14 @@ func (e *Executor) run(ctx context.Context, t *Task) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("reading the child's answer: %w", err)
 	}
-	if a.Compiled {
+	if a.Cached {
 		e.tidy(t)
 	}
 	return a, nil
 }
 
 func (e *Executor) tidy(t *Task) {
-	if err := e.cfg.Cache.Grew(t.Module); err != nil {
+	if err := e.cfg.Cache.Used(t.Module); err != nil {
 		e.log.Warn().Err(err).Msg("the cache of compiled modules cannot be tidied up; check the disk")
 	}
 }
