@@ -65,8 +65,10 @@ func (g *Guest) module(ctx context.Context, req *request) (m *compiled, cached b
 		}
 	}
 	m, err = g.compile(ctx, key, c, s)
-	var refused *core.Failure
-	if err != nil && !(errors.As(err, &refused) && s.dir == "") {
+	switch {
+	case ownFault(err):
+		s.drop(key)
+	case err != nil && s.dir != "":
 		m, err = g.again(ctx, key, c, s)
 	}
 	if err != nil {
@@ -74,6 +76,20 @@ func (g *Guest) module(ctx context.Context, req *request) (m *compiled, cached b
 	}
 	g.keep(ctx, m)
 	return m, m.cache != nil, nil
+}
+
+// uncompiled is a failure of the engine to compile a module: the module's fault, or
+// that of what is kept of it.
+type uncompiled struct{ error }
+
+// Unwrap gives the failure.
+func (e uncompiled) Unwrap() error { return e.error }
+
+// ownFault reports whether a module is refused for what it is: it would be again.
+func ownFault(err error) bool {
+	var refused *core.Failure
+	var doubtful uncompiled
+	return errors.As(err, &refused) && !errors.As(err, &doubtful)
 }
 
 // again compiles once more without what was kept, which may be damaged, and
@@ -139,7 +155,7 @@ func (m *compiled) load(ctx context.Context, c convert.Converted) error {
 	}
 	var err error
 	if m.module, err = m.rt.CompileModule(ctx, c.Code); err != nil {
-		return failed(core.ReasonInvalidModule, "the module cannot be compiled: %s", firstLine(err))
+		return uncompiled{failed(core.ReasonInvalidModule, "the module cannot be compiled: %s", firstLine(err))}
 	}
 	return nil
 }
