@@ -246,9 +246,7 @@ func (g *guest) greeted(ctx context.Context) (greeting, error) {
 	case hello := <-g.hello:
 		return hello, nil
 	case <-g.gone:
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		return greeting{}, core.Errorf(core.Internal, "sandbox", "the child died at its start: %s", g.end.message)
+		return greeting{}, g.stillborn()
 	case <-ctx.Done():
 		g.dismiss()
 		return greeting{}, ctx.Err()
@@ -256,6 +254,16 @@ func (g *guest) greeted(ctx context.Context) (greeting, error) {
 		g.dismiss()
 		return greeting{}, core.Errorf(core.Timeout, "sandbox", "the child was not ready within %s", helloLimit)
 	}
+}
+
+// stillborn says why a child is gone that was never ready.
+func (g *guest) stillborn() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.end.reason == Cancelled {
+		return core.Errorf(core.Unavailable, "sandbox", "the child was ended at its start: %s", g.end.message)
+	}
+	return core.Errorf(core.Internal, "sandbox", "the child died at its start: %s", g.end.message)
 }
 
 // dismiss ends a guest that has no job. It does not wait.
