@@ -106,18 +106,8 @@ func touch(path string) error {
 	return err
 }
 
-// Trim looks at everything and, when it is more than fits, removes what was not
-// used for longest, an eighth more than it must.
-func (c *Cache) Trim() error {
-	if c == nil {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.tidy()
-}
-
-// tidy counts anew. The caller holds mu.
+// tidy looks at everything and, when it is more than fits, removes what was not
+// used for longest, an eighth more than it must. The caller holds mu.
 func (c *Cache) tidy() error {
 	c.sizes, c.total = nil, 0
 	entries, err := c.entries()
