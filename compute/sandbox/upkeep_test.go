@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,10 +25,19 @@ func TestBackoff(t *testing.T) {
 			default:
 			}
 		}
+		var mu sync.Mutex
 		var starts []time.Duration
 		swept, well := 0, false
-		u := upkeep{wanted: wanted, log: zerolog.Nop(), sweep: func(time.Time) { swept++ }, fill: func(context.Context) error {
-			starts = append(starts, time.Since(start))
+		u := upkeep{wanted: wanted, log: zerolog.Nop(), sweep: func(time.Time) {
+			mu.Lock()
+			defer mu.Unlock()
+			swept++
+		}, fill: func(context.Context) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if starts = append(starts, time.Since(start)); len(starts) > 1000 {
+				cancel() // no time passes in a loop
+			}
 			if well {
 				return nil
 			}
@@ -42,18 +52,24 @@ func TestBackoff(t *testing.T) {
 		for at, wait := time.Duration(0), backoffFrom; at <= 2*time.Minute; at, wait = at+wait, min(2*wait, backoffTo) {
 			due = append(due, at)
 		}
+		mu.Lock()
 		if !slices.Equal(starts, due) || swept != 12 {
 			t.Errorf("started at %v, want %v; swept %d times", starts, due, swept)
 		}
 		well = true
+		mu.Unlock()
 		time.Sleep(backoffTo)
 		synctest.Wait()
+		mu.Lock()
 		before := len(starts)
+		mu.Unlock()
 		want()
 		synctest.Wait()
+		mu.Lock()
 		if len(starts) != before+1 {
 			t.Errorf("%d starts after one was wanted, %d before", len(starts), before)
 		}
+		mu.Unlock()
 		cancel()
 		<-done
 	})
