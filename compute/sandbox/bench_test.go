@@ -20,7 +20,7 @@ func BenchmarkReplaced(b *testing.B) {
 // BenchmarkCold starts a child for every job. The children are this test's
 // binary; those of the whole program start as long as it does.
 func BenchmarkCold(b *testing.B) {
-	benchmarkRun(b, Config{Warm: -1}, Job{Handler: "echo", Request: make([]byte, 100), Alone: true})
+	benchmarkRun(b, Config{Warm: -1, Jobs: 1}, Job{Handler: "echo", Request: make([]byte, 100)})
 }
 
 // BenchmarkMiB sends a mebibyte there and back.

@@ -173,11 +173,25 @@ func (c *child) write(k kind, data []byte) error {
 	return writeFrame(c.out, k, data)
 }
 
-// die tells the parent why and ends the process. It does not wait for a writer
-// that is stuck: the parent kills what does not end.
+const (
+	// lastLimit is how long a child that ends by itself tries to say why in a frame.
+	lastLimit = 250 * time.Millisecond
+	// lastCry begins the line on standard error that says it otherwise.
+	lastCry = "sandbox child ends: "
+)
+
+// die tells the parent why and ends the process. It does not wait long for a writer
+// that is stuck because the parent does not read: then standard error has to do,
+// and should that be full too, nothing.
 func (c *child) die(reason Reason, message string) {
+	message = cut(message, maxMessage)
+	time.AfterFunc(lastLimit, func() {
+		fmt.Fprintf(os.Stderr, "\n%s%s %s\n", lastCry, reason, message)
+		os.Exit(1)
+	})
+	time.AfterFunc(2*lastLimit, func() { os.Exit(1) })
 	used, _ := c.watch.end()
-	text, err := json.Marshal(dying{Reason: reason, Message: cut(message, maxMessage), Used: used})
+	text, err := json.Marshal(dying{Reason: reason, Message: message, Used: used})
 	if err == nil {
 		_ = c.write(kindDying, text)
 	}

@@ -156,11 +156,17 @@ func lastWords(r io.Reader, n int64, job *running) *ending {
 	if job != nil {
 		job.claim = d.Used
 	}
-	switch d.Reason {
+	why := ownReason(d.Reason, d.Message)
+	return &why
+}
+
+// ownReason is the ending of a child that gives a reason itself.
+func ownReason(reason Reason, message string) ending {
+	switch reason {
 	case MemoryLimit, CPULimit, Crash:
-		return &ending{d.Reason, cut(d.Message, maxMessage)}
+		return ending{reason, cut(message, maxMessage)}
 	}
-	return &ending{Crash, "the child gave no reason that exists"}
+	return ending{Crash, "the child gave no reason that exists"}
 }
 
 // kill ends the child and everything in its process group at once. It does not
@@ -216,6 +222,12 @@ func (g *guest) lastErrors() string {
 
 // diagnose tells from the remains why a child died by itself.
 func diagnose(state *os.ProcessState, text string) ending {
+	for line := range strings.Lines(text) {
+		if why, ok := strings.CutPrefix(line, lastCry); ok {
+			reason, message, _ := strings.Cut(why, " ")
+			return ownReason(Reason(reason), message)
+		}
+	}
 	for _, sign := range []string{"out of memory", "cannot allocate memory", "failed to allocate", "failed to create new OS thread"} {
 		if strings.Contains(text, sign) {
 			return ending{MemoryLimit, "the child ran out of memory"}
@@ -246,9 +258,7 @@ func (g *guest) greeted(ctx context.Context) (greeting, error) {
 	case hello := <-g.hello:
 		return hello, nil
 	case <-g.gone:
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		return greeting{}, core.Errorf(core.Internal, "sandbox", "the child died at its start: %s", g.end.message)
+		return greeting{}, g.stillborn()
 	case <-ctx.Done():
 		g.dismiss()
 		return greeting{}, ctx.Err()
@@ -256,6 +266,16 @@ func (g *guest) greeted(ctx context.Context) (greeting, error) {
 		g.dismiss()
 		return greeting{}, core.Errorf(core.Timeout, "sandbox", "the child was not ready within %s", helloLimit)
 	}
+}
+
+// stillborn says why a child is gone that was never ready.
+func (g *guest) stillborn() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.end.reason == Cancelled {
+		return core.Errorf(core.Unavailable, "sandbox", "the child was ended at its start: %s", g.end.message)
+	}
+	return core.Errorf(core.Internal, "sandbox", "the child died at its start: %s", g.end.message)
 }
 
 // dismiss ends a guest that has no job. It does not wait.

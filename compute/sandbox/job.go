@@ -56,8 +56,6 @@ type Job struct {
 	// nil throws it away. The slice is the callee's. While it does not return the
 	// guest waits, and the limits go on counting.
 	Output func([]byte)
-	// Alone asks for a child that served nobody before and serves nobody after.
-	Alone bool
 }
 
 // Reason is why a job ended without a response.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -47,7 +48,8 @@ func guests() map[string]Handler {
 			go panic("in the street")
 			return forever()
 		},
-		"exit": func(context.Context, []byte, func([]byte)) ([]byte, error) { os.Exit(3); return nil, nil },
+		"exit":        func(context.Context, []byte, func([]byte)) ([]byte, error) { os.Exit(3); return nil, nil },
+		"panic stuck": panicStuck,
 		"suicide": func(context.Context, []byte, func([]byte)) ([]byte, error) {
 			err := syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			os.Exit(9) // the first process of a namespace cannot kill itself
@@ -94,6 +96,25 @@ func deaf(context.Context, []byte, func([]byte)) ([]byte, error) {
 		return nil, err
 	}
 	return forever()
+}
+
+// panicStuck panics as soon as its output does not get away any more.
+func panicStuck(_ context.Context, _ []byte, output func([]byte)) ([]byte, error) {
+	var sent atomic.Int64
+	go func() {
+		for piece := make([]byte, maxPiece); ; sent.Add(1) {
+			output(piece)
+		}
+	}()
+	last := int64(-1)
+	for range time.Tick(100 * time.Millisecond) {
+		now := sent.Load()
+		if now > 0 && now == last {
+			panic("in the crowd")
+		}
+		last = now
+	}
+	return nil, nil
 }
 
 // forever waits longer than any test. An empty select would be a deadlock that

@@ -24,10 +24,9 @@ const (
 
 // Config says how many children there are and what they may touch.
 type Config struct {
-	// Warm is the number of idle children kept ready. Each holds some 4 MiB
-	// of its own. Too
-	// few make a job wait for a new process, ten milliseconds or so. 0 is the
-	// number of processors, at most 4; negative is none.
+	// Warm is the number of idle children kept ready. Each holds some 4 MiB of its
+	// own. Too few make a job wait for a new process, ten milliseconds or so. 0 is
+	// the number of processors, at most 4; negative is none.
 	Warm int
 	// Max is the number of jobs at once; more wait in Run. 0 is twice the number
 	// of processors, at least 4.
@@ -115,7 +114,7 @@ func (p *Pool) Run(ctx context.Context, job Job) (Result, error) {
 	case <-ctx.Done():
 		return notStarted(ctx), nil
 	}
-	g, err := p.take(ctx, job)
+	g, err := p.take(ctx)
 	if err != nil {
 		<-p.slots
 		if ctx.Err() != nil {
@@ -129,7 +128,7 @@ func (p *Pool) Run(ctx context.Context, job Job) (Result, error) {
 	}
 	res, ok := g.run(ctx, job)
 	p.metrics.ended(res)
-	p.free(g, ok && !job.Alone)
+	p.free(g, ok)
 	if res.Reason == Cancelled && ctx.Err() == nil {
 		return res, core.Errorf(core.Unavailable, "sandbox", "the node is stopping")
 	}
@@ -162,9 +161,9 @@ func (p *Pool) reusable(g *guest) bool {
 }
 
 // take returns an idle child or starts one.
-func (p *Pool) take(ctx context.Context, job Job) (*guest, error) {
+func (p *Pool) take(ctx context.Context) (*guest, error) {
 	for ctx.Err() == nil {
-		g := p.pop(job.Alone)
+		g := p.pop()
 		if g == nil {
 			return p.born(ctx)
 		}
@@ -175,18 +174,18 @@ func (p *Pool) take(ctx context.Context, job Job) (*guest, error) {
 	return nil, ctx.Err()
 }
 
-// pop takes the idle child that was used last, or the last that never was.
-func (p *Pool) pop(fresh bool) *guest {
+// pop takes the idle child that was used last, nil when there is none.
+func (p *Pool) pop() *guest {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i := len(p.idle) - 1; i >= 0; i-- {
-		if g := p.idle[i]; !fresh || g.jobs == 0 {
-			p.idle = slices.Delete(p.idle, i, i+1)
-			p.wantRefill()
-			return g
-		}
+	last := len(p.idle) - 1
+	if last < 0 {
+		return nil
 	}
-	return nil
+	g := p.idle[last]
+	p.idle = slices.Delete(p.idle, last, last+1)
+	p.wantRefill()
+	return g
 }
 
 func (p *Pool) wantRefill() {

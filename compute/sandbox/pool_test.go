@@ -196,8 +196,7 @@ func waitGone(t *testing.T, pid int) {
 	}
 }
 
-// TestReuse: a child serves as many jobs as it may, unless it grew or a job wants
-// to be alone.
+// TestReuse: a child serves as many jobs as it may, unless it grew.
 func TestReuse(t *testing.T) {
 	for name, c := range map[string]struct {
 		cfg     Config
@@ -208,7 +207,7 @@ func TestReuse(t *testing.T) {
 		"a new one after two":   {Config{Warm: -1, Jobs: 2}, repeat(Job{Handler: "echo"}, 6), 3},
 		"a handler's error":     {Config{Warm: -1}, repeat(Job{Handler: "fail"}, 3), 1},
 		"crashes cost children": {Config{Warm: -1}, repeat(Job{Handler: "exit"}, 3), 3},
-		"alone":                 {Config{Warm: -1}, repeat(Job{Handler: "echo", Alone: true}, 3), 3},
+		"each alone":            {Config{Warm: -1, Jobs: 1}, repeat(Job{Handler: "echo"}, 3), 3},
 		"memory is given back":  {Config{Warm: -1}, repeat(Job{Handler: "hold", Request: make([]byte, 64)}, 3), 1},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -30,7 +30,7 @@ func (p *Pool) Serve(ctx context.Context) error {
 		close(barren)
 		<-release // children die with this thread, and are to be told why before
 	})
-	p.keep(ctx)
+	upkeep{fill: p.fill, sweep: p.sweep, wanted: p.refill, log: p.log}.run(ctx)
 	cancel()
 	<-barren
 	p.bearing.Wait()
@@ -64,30 +64,6 @@ func (p *Pool) open() error {
 	}
 	p.serving = true
 	return nil
-}
-
-// keep refills the pool and ends what is idle for long.
-func (p *Pool) keep(ctx context.Context) {
-	sweep := time.NewTicker(sweepEvery)
-	defer sweep.Stop()
-	wait := backoffFrom
-	for ctx.Err() == nil {
-		var again <-chan time.Time
-		if err := p.fill(ctx); err != nil && ctx.Err() == nil {
-			p.log.Warn().Err(err).Dur("retry_in", wait).Msg("cannot start a sandbox child")
-			again = time.After(wait)
-			wait = min(2*wait, backoffTo)
-		} else {
-			wait = backoffFrom
-		}
-		select {
-		case <-ctx.Done():
-		case <-again:
-		case <-p.refill:
-		case <-sweep.C:
-			p.sweep(time.Now())
-		}
-	}
 }
 
 // fill starts children until Config.Warm are idle.

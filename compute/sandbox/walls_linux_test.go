@@ -38,6 +38,9 @@ func escapes(ctx context.Context, req []byte, _ func([]byte)) ([]byte, error) {
 		"write":   func(p string) error { return os.WriteFile(p, []byte("x"), 0o644) },
 		"rename":  func(p string) error { return os.Rename(filepath.Join(Granted(ctx), "own"), p) },
 		"symlink": func(p string) error { return os.Symlink("/etc/passwd", p) },
+		"chmod":   func(p string) error { return os.Chmod(p, 0o777) },
+		"fchmod":  fchmod,
+		"times":   func(p string) error { return os.Chtimes(p, time.Unix(1, 0), time.Unix(1, 0)) },
 		"granted": func(string) error { return errors.New(Granted(ctx)) },
 		"listen":  func(string) error { _, err := net.Listen("tcp", "127.0.0.1:0"); return err },
 		"dial":    func(p string) error { _, err := net.Dial("tcp", p); return err },
@@ -89,6 +92,16 @@ func escapes(ctx context.Context, req []byte, _ func([]byte)) ([]byte, error) {
 		return []byte(err.Error()), nil
 	}
 	return []byte{}, nil
+}
+
+// fchmod changes the mode of a file that can be opened.
+func fchmod(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Chmod(0o777)
 }
 
 func errnoErr(errno syscall.Errno) error {
@@ -149,6 +162,10 @@ func TestEscapes(t *testing.T) {
 		{"write", "/proc/" + parent + "/oom_score_adj", denied},
 		{"rename", filepath.Join(outside, "own"), "denied|cross-device"},
 		{"symlink", filepath.Join(dir, "link"), refused},
+		{"chmod", filepath.Join(outside, "other"), refused},
+		{"chmod", filepath.Join(dir, "own"), refused},
+		{"fchmod", filepath.Join(dir, "own"), refused},
+		{"times", filepath.Join(outside, "other"), refused},
 		{"listen", "", refused},
 		{"dial", listener.Addr().String(), refused},
 		{"unix", "", refused},

@@ -60,24 +60,31 @@ type entry struct {
 	used time.Time
 }
 
-// Grew notes that a child may have kept something of a module, and tidies up when
-// that is too much. What it costs does not depend on how much is kept, but for one
-// look at everything each time an eighth of it is new.
-func (c *Cache) Grew(module []byte) error {
+// Used notes that a child took what is kept of a module, or may have kept more of
+// it, and tidies up when that is too much: children may change no times. What it
+// costs does not depend on how much is kept, but for one look at everything each
+// time an eighth of it is new.
+func (c *Cache) Used(module []byte) error {
 	if c == nil {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	path := store{c.dir}.entryDir(keyOf(module))
+	if err := touch(path); err != nil {
+		return err
+	}
 	if c.sizes == nil {
 		return c.tidy()
 	}
-	path := store{c.dir}.entryDir(keyOf(module))
-	switch e, found, err := look(path); {
-	case err != nil:
+	e, found, err := look(path)
+	if err != nil {
 		return err
-	case found:
-		c.total += e.size - c.sizes[path]
+	}
+	c.total -= c.sizes[path]
+	delete(c.sizes, path)
+	if found {
+		c.total += e.size
 		c.sizes[path] = e.size
 	}
 	if c.total <= c.max {
@@ -86,18 +93,21 @@ func (c *Cache) Grew(module []byte) error {
 	return c.tidy()
 }
 
-// Trim looks at everything and, when it is more than fits, removes what was not
-// used for longest, an eighth more than it must.
-func (c *Cache) Trim() error {
-	if c == nil {
+// touch makes an entry, if it is there, the one that was used last.
+func touch(path string) error {
+	info, err := os.Lstat(path)
+	if err == nil && info.IsDir() {
+		now := time.Now()
+		err = os.Chtimes(path, now, now)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.tidy()
+	return err
 }
 
-// tidy counts anew. The caller holds mu.
+// tidy looks at everything and, when it is more than fits, removes what was not
+// used for longest, an eighth more than it must. The caller holds mu.
 func (c *Cache) tidy() error {
 	c.sizes, c.total = nil, 0
 	entries, err := c.entries()

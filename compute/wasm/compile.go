@@ -45,9 +45,9 @@ func withMemory(ctx context.Context, r *run) context.Context {
 	return experimental.WithMemoryAllocator(ctx, &r.memory)
 }
 
-// module returns the compiled module of a request, and whether that grew the
-// cache.
-func (g *Guest) module(ctx context.Context, req *request) (m *compiled, anew bool, err error) {
+// module returns the compiled module of a request, and whether what is kept of it
+// on disk was read or written.
+func (g *Guest) module(ctx context.Context, req *request) (m *compiled, cached bool, err error) {
 	key := keyOf(req.module)
 	if i := slices.IndexFunc(g.modules, func(m *compiled) bool { return m.key == key }); i >= 0 {
 		m := g.modules[i]
@@ -65,15 +65,31 @@ func (g *Guest) module(ctx context.Context, req *request) (m *compiled, anew boo
 		}
 	}
 	m, err = g.compile(ctx, key, c, s)
-	var refused *core.Failure
-	if err != nil && !(errors.As(err, &refused) && s.dir == "") {
+	switch {
+	case ownFault(err):
+		s.drop(key)
+	case err != nil && s.dir != "":
 		m, err = g.again(ctx, key, c, s)
 	}
 	if err != nil {
 		return nil, false, err
 	}
 	g.keep(ctx, m)
-	return m, !found && s.dir != "", nil
+	return m, m.cache != nil, nil
+}
+
+// uncompiled is a failure of the engine to compile a module: the module's fault, or
+// that of what is kept of it.
+type uncompiled struct{ error }
+
+// Unwrap gives the failure.
+func (e uncompiled) Unwrap() error { return e.error }
+
+// ownFault reports whether a module is refused for what it is: it would be again.
+func ownFault(err error) bool {
+	var refused *core.Failure
+	var doubtful uncompiled
+	return errors.As(err, &refused) && !errors.As(err, &doubtful)
 }
 
 // again compiles once more without what was kept, which may be damaged, and
@@ -139,7 +155,7 @@ func (m *compiled) load(ctx context.Context, c convert.Converted) error {
 	}
 	var err error
 	if m.module, err = m.rt.CompileModule(ctx, c.Code); err != nil {
-		return failed(core.ReasonInvalidModule, "the module cannot be compiled: %s", firstLine(err))
+		return uncompiled{failed(core.ReasonInvalidModule, "the module cannot be compiled: %s", firstLine(err))}
 	}
 	return nil
 }

@@ -33,8 +33,10 @@ const (
 type ExecutorConfig struct {
 	// Cache keeps compiled code; nil compiles every time.
 	Cache *Cache
-	// MemoryMB is what the memories of all guests may add up to, MiB. A task waits
-	// until there is room; one that asks for more than all of it cannot run here.
+	// MemoryMB is what the children of all running tasks may hold together, MiB. A
+	// task waits until there is room for what its child may hold, which is more than
+	// its program's memory; one that needs more than all of it runs alone. One whose
+	// program alone may have more than all of it cannot run here.
 	MemoryMB int64
 }
 
@@ -69,10 +71,11 @@ func (e *Executor) Run(ctx context.Context, data json.RawMessage, _ func(float64
 		return compute.Output{}, &core.Failure{Reason: core.ReasonInternal, // another node may have more
 			Message: fmt.Sprintf("the task may use %d MiB; this node gives programs %d MiB at most", t.Limits.MemoryMB, e.cfg.MemoryMB)}
 	}
-	if err := e.memory.Acquire(ctx, t.Limits.MemoryMB); err != nil {
+	weight := min(childNeedsMB(&t), e.cfg.MemoryMB)
+	if err := e.memory.Acquire(ctx, weight); err != nil {
 		return compute.Output{}, err
 	}
-	defer e.memory.Release(t.Limits.MemoryMB)
+	defer e.memory.Release(weight)
 	a, err := e.run(ctx, &t)
 	if err != nil {
 		return compute.Output{}, err
@@ -99,16 +102,21 @@ func (e *Executor) run(ctx context.Context, t *Task) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("reading the child's answer: %w", err)
 	}
-	if a.Compiled {
+	if a.Cached {
 		e.tidy(t)
 	}
 	return a, nil
 }
 
 func (e *Executor) tidy(t *Task) {
-	if err := e.cfg.Cache.Grew(t.Module); err != nil {
+	if err := e.cfg.Cache.Used(t.Module); err != nil {
 		e.log.Warn().Err(err).Msg("the cache of compiled modules cannot be tidied up; check the disk")
 	}
+}
+
+// childNeedsMB is what the child of a task may hold, MiB.
+func childNeedsMB(t *Task) int64 {
+	return childMB + guestCopies*t.Limits.MemoryMB + codeMB*(1+int64(len(t.Module))>>20)
 }
 
 // limitsOf says what the child may use. The wall clock is that of the task: the
@@ -121,8 +129,7 @@ func limitsOf(ctx context.Context, t *Task) sandbox.Limits {
 	if until, ok := ctx.Deadline(); ok {
 		wall = max(min(wall, time.Until(until)), time.Millisecond)
 	}
-	mb := childMB + guestCopies*t.Limits.MemoryMB + codeMB*(1+int64(len(t.Module))>>20)
-	return sandbox.Limits{Memory: mb << 20, Wall: wall, Output: maxMessage}
+	return sandbox.Limits{Memory: childNeedsMB(t) << 20, Wall: wall, Output: maxMessage}
 }
 
 // ended turns what was done to the child into the failure of the task.

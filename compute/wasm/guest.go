@@ -87,17 +87,17 @@ func (g *Guest) answer(ctx context.Context, req *request) (answer, error) {
 	case err == nil:
 		return a, nil
 	case errors.As(err, &failure):
-		return answer{Failure: failure, Compiled: a.Compiled}, nil
+		return answer{Failure: failure, Cached: a.Cached}, nil
 	case errors.As(err, &wrong) && wrong.Kind == core.Invalid:
-		return answer{Failure: &core.Failure{Reason: core.ReasonInvalidInput, Message: wrong.Error()}, Field: wrong.Op, Compiled: a.Compiled}, nil
+		return answer{Failure: &core.Failure{Reason: core.ReasonInvalidInput, Message: wrong.Error()}, Field: wrong.Op, Cached: a.Cached}, nil
 	}
 	return answer{}, err
 }
 
 // run takes a request from module to answer.
 func (g *Guest) run(ctx context.Context, req *request) (answer, error) {
-	m, anew, err := g.module(ctx, req)
-	a := answer{Compiled: anew}
+	m, cached, err := g.module(ctx, req)
+	a := answer{Cached: cached}
 	if err != nil {
 		return a, err
 	}

@@ -102,3 +102,50 @@ func TestCacheOfProcesses(t *testing.T) {
 		t.Errorf("%d modules are kept: %v", len(entries), err)
 	}
 }
+
+// TestUsedOfProcesses has a new pool use an entry that was not used for long: it is
+// the newest then, although children may change no times, also when the machine
+// code was missing.
+func TestUsedOfProcesses(t *testing.T) {
+	dir := t.TempDir()
+	kept := filepath.Join(dir, wasm.CacheName)
+	for what, prepare := range map[string]func(entry string){"whole": func(string) {}, "without machine code": func(entry string) { removeCode(t, entry) }} {
+		t.Run(what, func(t *testing.T) {
+			if got, err := newProcessRig(t, dir).do(t, program(t, hello)); err != nil || got.ExitCode != 7 {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			entries, err := os.ReadDir(kept)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(entries) == 0 {
+				t.Skip("this machine cannot confine children to a directory")
+			}
+			entry, old := filepath.Join(kept, entries[0].Name()), time.Now().Add(-24*time.Hour)
+			prepare(entry)
+			if err := os.Chtimes(entry, old, old); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := newProcessRig(t, dir).do(t, program(t, hello)); err != nil || got.ExitCode != 7 {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			if info, err := os.Stat(entry); err != nil || info.ModTime().Before(old.Add(time.Hour)) {
+				t.Errorf("used last %v, %v", info.ModTime(), err)
+			}
+		})
+	}
+}
+
+// removeCode removes what lies below an entry's own files.
+func removeCode(t *testing.T, entry string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(entry, "*", "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	for _, f := range files {
+		if err := os.Remove(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -3,8 +3,12 @@ package wasm_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -131,6 +135,33 @@ func TestMemoryOfTheNode(t *testing.T) {
 	}
 	close(block)
 	<-done
+}
+
+// TestMemoryOfChildren has small programs run beside each other as long as their
+// children may hold no more than the node gives: 416 MiB each for 64.
+func TestMemoryOfChildren(t *testing.T) {
+	for given, want := range map[int64]int{64: 1, 416: 1, 831: 1, 832: 2, 1300: 3} {
+		t.Run(fmt.Sprintf("%d MiB", given), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				block, running := make(chan struct{}), atomic.Int32{}
+				x := wasm.NewExecutor(wasm.ExecutorConfig{MemoryMB: given}, runnerFunc(func(context.Context) {
+					running.Add(1)
+					<-block
+				}), zerolog.Nop())
+				data := program(t, hello).with("limits", map[string]int64{"memoryMB": 64}).data(t)
+				var all sync.WaitGroup
+				for range 5 {
+					all.Go(func() { _, _ = x.Run(t.Context(), data, nil) })
+				}
+				synctest.Wait()
+				if got := int(running.Load()); got != want {
+					t.Errorf("%d programs run at once, want %d", got, want)
+				}
+				close(block)
+				all.Wait()
+			})
+		})
+	}
 }
 
 type runnerFunc func(ctx context.Context)

@@ -67,7 +67,7 @@ type answer struct {
 	Fuel     int64             `json:"fuel"`
 	Values   []json.RawMessage `json:"values,omitempty"`
 	Names    []string          `json:"names,omitempty"` // of the files, sorted
-	Compiled bool              `json:"compiled"`        // anew: the cache has grown
+	Cached   bool              `json:"cached"`          // what is kept of the module was read or written
 
 	stdout, stderr []byte
 	files          map[string][]byte

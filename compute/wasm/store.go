@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/tenzro/tenzro/compute/wasm/convert"
 )
@@ -46,8 +45,6 @@ func (s store) load(key moduleKey) (c convert.Converted, ok bool) {
 	if err != nil || sha256.Sum256(c.Code) != c.Info.Output {
 		return convert.Converted{}, false
 	}
-	now := time.Now()
-	_ = os.Chtimes(dir, now, now) // used: the oldest go first
 	return c, true
 }
 

@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -115,7 +112,7 @@ func (s *shell) taskSpec(c *ucli.Context) ([]byte, error) {
 // specFromFile passes on what the file says, so that the node is the only judge
 // of it; only what is not JSON at all is refused here.
 func (s *shell) specFromFile(name string) ([]byte, error) {
-	text, err := s.readInput(name)
+	text, err := s.readInput(name, taskInput())
 	if err != nil {
 		return nil, err
 	}
@@ -124,38 +121,6 @@ func (s *shell) specFromFile(name string) ([]byte, error) {
 			WithHint(`write for example {"type":"compute","data":{"input":[1,2,3],"operations":["sum"]}}`)
 	}
 	return text, nil
-}
-
-// readInput reads a file, or standard input for "-", up to the largest task.
-func (s *shell) readInput(name string) ([]byte, error) {
-	from := s.In
-	if name != "-" {
-		if !filepath.IsAbs(name) {
-			name = filepath.Join(s.Dir, name)
-		}
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, core.Errorf(core.Invalid, "FILE", "reading the task: %w", err).WithHint("check the file's name")
-		}
-		defer f.Close()
-		from = f
-	}
-	text, err := io.ReadAll(io.LimitReader(from, core.MaxTaskBytes+1))
-	if err != nil {
-		return nil, core.Errorf(core.Invalid, "FILE", "reading %s: %w", inputName(name), err).WithHint("check that it is a file")
-	}
-	if len(text) > core.MaxTaskBytes {
-		return nil, core.Errorf(core.Exhausted, "FILE", "%s is larger than %d MiB", inputName(name), core.MaxTaskBytes>>20).
-			WithHint("split the input over several tasks")
-	}
-	return text, nil
-}
-
-func inputName(name string) string {
-	if name == "-" {
-		return "standard input"
-	}
-	return name
 }
 
 // vectorData is the data of a task of type compute.
@@ -225,7 +190,7 @@ func (s *shell) jsonValue(flag, text string) (json.RawMessage, error) {
 	value, from := []byte(text), "--"+flag
 	if name, isFile := strings.CutPrefix(text, "@"); isFile {
 		var err error
-		if value, err = s.readInput(name); err != nil {
+		if value, err = s.readInput(name, taskInput()); err != nil {
 			return nil, err
 		}
 		from = inputName(name)
@@ -252,7 +217,7 @@ func operation(text string) (json.RawMessage, error) {
 // that integers stay exact.
 func (s *shell) inputValues(text string) (json.RawMessage, error) {
 	if name, isFile := strings.CutPrefix(text, "@"); isFile {
-		value, err := s.readInput(name)
+		value, err := s.readInput(name, taskInput())
 		if err == nil && !json.Valid(value) {
 			err = core.Errorf(core.Invalid, "--input", "%s is not JSON", inputName(name)).WithHint("write a JSON list such as [1,2,3]")
 		}

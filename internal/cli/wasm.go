@@ -3,9 +3,7 @@ package cli
 import (
 	"encoding/hex"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 
 	ucli "github.com/urfave/cli/v2"
 
@@ -114,36 +112,7 @@ func signature(f *convert.FuncType) string {
 	return fmt.Sprintf(" %v -> %v", f.Params, f.Results)
 }
 
-// path is where a name on the command line leads.
-func (s *shell) path(name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(s.Dir, name)
-}
-
 // readModule reads a module, or standard input for "-".
 func (s *shell) readModule(name string) ([]byte, error) {
-	return s.readBytes(name, convert.MaxInput, "module", "strip debug information")
-}
-
-// readBytes reads a file, or standard input for "-", up to a bound.
-func (s *shell) readBytes(name string, most int, what, hint string) ([]byte, error) {
-	from := s.In
-	if name != "-" {
-		f, err := os.Open(s.path(name))
-		if err != nil {
-			return nil, core.Errorf(core.Invalid, "FILE", "reading the %s: %w", what, err).WithHint("check the file's name")
-		}
-		defer f.Close()
-		from = f
-	}
-	content, err := io.ReadAll(io.LimitReader(from, int64(most)+1))
-	if err != nil {
-		return nil, core.Errorf(core.Invalid, "FILE", "reading %s: %w", inputName(name), err).WithHint("check that it is a file")
-	}
-	if len(content) > most {
-		return nil, core.Errorf(core.Exhausted, "FILE", "%s is larger than %d MiB", inputName(name), most>>20).WithHint(hint)
-	}
-	return content, nil
+	return s.readInput(name, input{"FILE", "module", convert.MaxInput, "strip debug information"})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/compute/wasm"
 	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/internal/cli/config"
 	"github.com/tenzro/tenzro/node"
 )
 
@@ -47,19 +48,28 @@ func localFailure(err error) error {
 	return err
 }
 
-// localCache is where the node of the home directory keeps compiled modules;
-// without a home nothing is kept.
+// localCache is where the node of the home directory keeps compiled modules, as
+// much as its configuration says; without a home nothing is kept.
 func (s *shell) localCache(c *ucli.Context) (dir string, cache *wasm.Cache, err error) {
-	home, err := s.home(c)
+	src, err := s.source(c)
+	if err != nil {
+		return "", nil, err
+	}
+	src.Flags = map[string][]string{flagHome: src.Flags[flagHome]} // the others are the program's, not the node's
+	home, err := config.Home(src)
 	if err != nil {
 		return "", nil, err
 	}
 	if _, err := os.Stat(home); err != nil {
 		return "", nil, nil
 	}
+	loaded, err := config.Load(src)
+	if err != nil {
+		return "", nil, err
+	}
 	if dir, err = filepath.Abs(filepath.Join(home, node.CacheDir)); err != nil {
 		return "", nil, err
 	}
-	cache, err = wasm.NewCache(filepath.Join(dir, wasm.CacheName), 0)
+	cache, err = wasm.NewCache(filepath.Join(dir, wasm.CacheName), loaded.Config.Compute.CacheMB<<20)
 	return dir, cache, err
 }

@@ -73,6 +73,9 @@ func (s *shell) wasmRun(c *ucli.Context) error {
 func (s *shell) wasmTask(c *ucli.Context) (wasm.Task, error) {
 	t := wasm.Task{Function: c.String(flagFunction), Limits: wasm.Limits{Fuel: c.Int64(flagFuel), MemoryMB: c.Int64(flagMemory),
 		TimeoutMS: c.Duration(flagTimeout).Milliseconds()}}
+	if d := c.Duration(flagTimeout); c.IsSet(flagTimeout) && d < time.Millisecond {
+		return t, usagef("write for example --timeout 30s, or leave it out", "--timeout is %s; it must be 1ms at least", d)
+	}
 	var err error
 	if t.Module, err = s.readModule(c.Args().First()); err != nil {
 		return t, err
@@ -91,7 +94,7 @@ func (s *shell) wasmTask(c *ucli.Context) (wasm.Task, error) {
 		return t, err
 	}
 	if c.Args().First() != "-" && s.hasInput() {
-		t.Stdin, err = s.readBytes("-", core.MaxTaskBytes, "input", "split the input over several tasks, or redirect it from /dev/null")
+		t.Stdin, err = s.readInput("-", input{"stdin", "input", core.MaxTaskBytes, "split the input over several tasks, or redirect it from /dev/null"})
 	}
 	return t, err
 }
@@ -114,6 +117,9 @@ func environment(pairs []string) (map[string]string, error) {
 		if !ok || name == "" {
 			return nil, usagef("write --env NAME=VALUE", "--env %.60q has no name and value", pair)
 		}
+		if _, twice := env[name]; twice {
+			return nil, usagef("give each name one value", "--env names %.60q twice", name)
+		}
 		env[name] = value
 	}
 	return env, nil
@@ -127,7 +133,10 @@ func (s *shell) grantedFiles(pairs []string) (map[string][]byte, error) {
 			name, from = filepath.Base(pair), pair
 		}
 		name = strings.TrimPrefix(path.Clean("/"+name), "/")
-		content, err := s.readBytes(from, core.MaxTaskBytes, "file", "split the input over several tasks")
+		if _, twice := files[name]; twice {
+			return nil, usagef("give each file a name of its own: --file NAME=PATH", "--file names %.60q twice", "/"+name)
+		}
+		content, err := s.readInput(from, input{"--file", "file of --file", core.MaxTaskBytes, "split the input over several tasks"})
 		if err != nil {
 			return nil, err
 		}
@@ -161,13 +170,19 @@ func (s *shell) runOnNetwork(c *ucli.Context, data json.RawMessage) (json.RawMes
 	case c.Context.Err() != nil:
 		return nil, s.cancelled(c, cl, status.TaskID)
 	case err != nil:
-		return nil, err
+		return nil, lostSight(status.TaskID, err)
 	}
 	result, err := client.Decode[core.TaskResult](answer)
 	if err != nil {
-		return nil, err
+		return nil, lostSight(status.TaskID, err)
 	}
 	return result.Result, failureOf(result.Status, result.Failure)
+}
+
+// lostSight tells of a task that was handed in and cannot be followed.
+func lostSight(id core.TaskID, err error) error {
+	return core.Errorf(core.KindOf(err), "wait", "task %s was submitted, but its result cannot be had: %w", id, err).
+		WithHint("try again with: tenzro task result --wait " + string(id))
 }
 
 // cancelled ends the task of a command that was interrupted: nobody waits for what

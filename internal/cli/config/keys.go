@@ -150,7 +150,7 @@ func computeKeys() []Key {
 			Doc:  "take no work while the hottest sensor shows more; 0: whatever it shows",
 			bind: func(s *Settings) any { return &s.Node.Compute.MaxCelsius }},
 		{Path: "compute.warm", Flag: "warm", Arg: "N", Default: "1", Max: 256,
-			Doc:  "sandbox children kept ready for programs on a node that computes, some 20 MiB each; 0: none, each is started when it is needed",
+			Doc:  "sandbox children kept ready for programs on a node that computes, some 4 MiB each; 0: none, each is started when it is needed",
 			bind: func(s *Settings) any { return &s.Node.Compute.Warm }},
 		{Path: "compute.cacheMB", Flag: "cache-mb", Arg: "MIB", Default: "1024", Min: 1, Max: maxMemoryMB,
 			Doc:  "compiled programs kept on disk in MiB; what was not used for longest goes first",
