@@ -289,7 +289,9 @@ func (k *keeper) Open() []journal.OpenJob { return k.now().Open() }
 func (k *keeper) Take(ctx context.Context, t journal.Taken) error { return k.now().Take(ctx, t) }
 
 // Release implements journal.Helping.
-func (k *keeper) Release(id jobs.Key, lease wire.LeaseID) { k.now().Release(id, lease) }
+func (k *keeper) Release(id jobs.Key, lease wire.LeaseID, recorded func()) {
+	k.now().Release(id, lease, recorded)
+}
 
 // Taken implements journal.Helping.
 func (k *keeper) Taken(now time.Time) []journal.Taken { return k.now().Taken(now) }

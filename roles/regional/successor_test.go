@@ -3,6 +3,7 @@ package regional
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -179,4 +180,99 @@ func (c succession) ends(t *testing.T, j *job, far *worker, open func()) {
 		far.mu.Unlock()
 	}
 	time.Sleep(time.Second)
+}
+
+// slowRelease is a Helping whose releases are recorded when it is told so.
+type slowRelease struct {
+	journal.Helping
+	mu      sync.Mutex
+	waiting []func()
+}
+
+func (h *slowRelease) Release(k jobs.Key, lease wire.LeaseID, recorded func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.waiting = append(h.waiting, func() { h.Helping.Release(k, lease, recorded) })
+}
+
+func (h *slowRelease) record() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, release := range h.waiting {
+		release()
+	}
+	h.waiting = nil
+}
+
+// TestHelpIsNotPaidBeforeItIsRecorded: a worker of a helping region earns its receipt
+// when the journal does not have the subtask any more, and not when it was only
+// accepted: whoever leads next would have it computed, and paid, again.
+//
+// spec 2.34 4.55
+func TestHelpIsNotPaidBeforeItIsRecorded(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		then func(first *helper, record *slowRelease)
+		paid int
+	}{
+		{"not yet", func(*helper, *slowRelease) {}, 0},
+		{"the release is recorded", func(_ *helper, record *slowRelease) { record.record() }, 1},
+		{"the record is void", func(*helper, *slowRelease) { time.Sleep(core.DefaultTimeout) }, 1},
+		{"the term ends", func(first *helper, record *slowRelease) { first.depose(); settle(); record.record() }, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				record := &slowRelease{Helping: journal.NewMemory(journal.Limits{})}
+				home, first := newRig(t, east, 1000, options{}), newHelper(t, 2000, 1, record)
+				defer home.stop()
+				defer first.stop()
+				far := westWorker(first.rig, 7, 1)
+				first.helps(home)
+				if got := home.offer(jobID, sample(), east, west).completed(); got != "55" {
+					t.Fatalf("the job gives %s", got)
+				}
+				if got := first.conductOf(far.id.ID()); len(got) != 0 {
+					t.Errorf("it was paid before that was recorded: %v", got)
+				}
+				c.then(first, record)
+				settle()
+				if got := len(first.conductOf(far.id.ID())); got != c.paid {
+					t.Errorf("%d subtasks are paid, want %d", got, c.paid)
+				}
+			})
+		})
+	}
+}
+
+// TestHelpIsNotPaidTwice: the leader of a helping region that vanishes with a result
+// whose end is not recorded has not paid it; the next one has the worker's result, and
+// pays once.
+//
+// spec 2.34 4.55
+func TestHelpIsNotPaidTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := journal.NewMemory(journal.Limits{})
+		home, first := newRig(t, east, 1000, options{}), newHelper(t, 2000, 1, &slowRelease{Helping: memory})
+		defer home.stop()
+		defer first.stop()
+		far := &worker{id: identity(7)}
+		far.run = func(_ context.Context, data []byte) *wire.JobResult { return far.compute(data) }
+		works, info := holdingsOf(west, far), jobs.ChildInfo{ID: far.id.ID(), Region: west}
+		westerly := ad(t, far.id, func(a *wire.Ad) { a.Region = west })
+		first.below(works, westerly, info)
+		first.helps(home)
+		if got := home.offer(jobID, sample(), east, west).completed(); got != "55" {
+			t.Fatalf("the job gives %s", got)
+		}
+		first.depose()
+		settle()
+		next := newHelper(t, 2001, 2, memory)
+		defer next.stop()
+		next.below(works, westerly, info)
+		next.helps(home)
+		time.Sleep(2 * time.Second)
+		if n := len(first.conductOf(far.id.ID())) + len(next.conductOf(far.id.ID())); n != 1 || far.credits() == 0 || len(far.offers()) != 1 {
+			t.Errorf("paid %d times, %d credits, for %d offers", n, far.credits(), len(far.offers()))
+		}
+	})
 }
