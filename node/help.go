@@ -99,17 +99,21 @@ func (l *links) restore(t journal.Taken, ticket *dispatch.Ticket) bool {
 func (l *links) reclaim(region core.RegionID, held *dispatch.Holdings) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.claiming[region] || len(l.claiming) >= maxRegionLinks || l.ctx.Err() != nil {
+	if _, on := l.claiming[region]; on {
+		l.claiming[region] = true // whoever does it looks once more before it ends
 		return
 	}
-	l.claiming[region] = true
+	if l.ctx.Err() != nil {
+		return
+	}
+	if len(l.claiming) >= maxRegionLinks {
+		l.n.log.Warn().Str("region", string(region)).Int("regions", len(l.claiming)).
+			Msg("what is held of so many regions is claimed already; what is held of this one ends with its leases unless its leader links us")
+		return
+	}
+	l.claiming[region] = false
 	l.serve(func(ctx context.Context) {
-		defer func() {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			delete(l.claiming, region)
-		}()
-		for ctx.Err() == nil && !held.Idle() {
+		for l.claims(ctx, region, held) {
 			l.claimAt(ctx, region, held)
 			select {
 			case <-ctx.Done():
@@ -117,6 +121,27 @@ func (l *links) reclaim(region core.RegionID, held *dispatch.Holdings) {
 			}
 		}
 	})
+}
+
+// claims reports whether something is held that is to be claimed; when not, the
+// claiming has ended, and the next reclaim begins another. That is decided under the
+// lock: what was added meanwhile is seen here or there.
+func (l *links) claims(ctx context.Context, region core.RegionID, held *dispatch.Holdings) bool {
+	for {
+		l.mu.Lock()
+		l.claiming[region] = false
+		l.mu.Unlock()
+		if ctx.Err() == nil && !held.Idle() { // asked without the lock: holdings may want it
+			return true
+		}
+		l.mu.Lock()
+		if again := l.claiming[region]; !again || ctx.Err() != nil {
+			delete(l.claiming, region)
+			l.mu.Unlock()
+			return false
+		}
+		l.mu.Unlock()
+	}
 }
 
 // claimAt links the leader of a region once, unless its link to us is there, and

@@ -49,7 +49,7 @@ type links struct {
 	bosses   map[core.NodeID]boss          // nodes we work for
 	helping  map[core.NodeID]bool          // coordinators of other regions that ours works for
 	helpings map[dispatch.Link]struct{}    // on which it does
-	claiming map[core.RegionID]bool        // other regions whose leader is looked for, to claim what is held of them
+	claiming map[core.RegionID]bool        // other regions whose leader is looked for, to claim what is held of them; true: asked for again
 	named    []core.NodeID                 // coordinators that one we work for named and that were not tried yet
 	held     map[holder]*dispatch.Holdings // what is held of each region that is worked for; at most maxRegionLinks
 }
