@@ -53,13 +53,13 @@ func (l *links) serveHelp(link dispatch.Link, theirs, mine *wire.Hello) {
 // that ends is claimed at whoever leads the region.
 func (l *links) pullHelp(link dispatch.Link, region core.RegionID) {
 	held := l.holdings(region, l.n.validator, l.regionWindow(wire.ClassSubtask))
-	l.servePull(link, held)
+	l.servePull(link, held.Puller(link))
 	l.reclaim(region, held)
 }
 
 // servePull serves a link to another region until it ends: its leader hears how this
 // one does, without which it offers nothing.
-func (l *links) servePull(link dispatch.Link, held *dispatch.Holdings) {
+func (l *links) servePull(link dispatch.Link, p *dispatch.Puller) {
 	l.mu.Lock()
 	l.helpings[link] = struct{}{}
 	l.mu.Unlock()
@@ -69,7 +69,7 @@ func (l *links) servePull(link dispatch.Link, held *dispatch.Holdings) {
 		l.serve(func(context.Context) { l.summarize(ctx, link) })
 		defer l.n.ads.follow(link)() // a region is known by its ad, which expires
 	}
-	_ = held.Puller(link).Serve(l.ctx) // not with the link: what runs goes on
+	_ = p.Serve(l.ctx) // not with the link: what runs goes on
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.helpings, link)
@@ -160,7 +160,9 @@ func (l *links) claimAt(ctx context.Context, region core.RegionID, held *dispatc
 	over := make(chan struct{})
 	l.serve(func(context.Context) { closeIdle(link, held, over) })
 	defer close(over)
-	l.servePull(link, held)
+	p := held.Puller(link)
+	p.Closing = true // how long and how many regions are helped is bounded; this is not
+	l.servePull(link, p)
 }
 
 // closeIdle ends a link once nothing is held for it, until over is closed.

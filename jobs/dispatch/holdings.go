@@ -101,6 +101,8 @@ func (p *Puller) admit(o *wire.JobOffer) (r *running, why string) {
 		return nil, "stale"
 	case h.active[key] != nil:
 		return nil, "duplicate"
+	case p.Closing:
+		return nil, "unasked"
 	}
 	r = &running{p: p, offer: o, started: time.Now(), ttl: time.Duration(o.TTLMS) * time.Millisecond}
 	h.active[key] = r
