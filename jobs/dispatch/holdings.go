@@ -110,9 +110,13 @@ func (p *Puller) admit(o *wire.JobOffer) (r *running, why string) {
 	return r, ""
 }
 
-// release takes a piece of work off the books. Called with mu held.
+// release takes a piece of work off the books, on which another may be in its place.
+// Called with mu held.
 func (h *Holdings) release(key holdKey, r *running) {
 	r.stopTimer()
+	if h.active[key] != r {
+		return
+	}
 	delete(h.active, key)
 	h.held[classAt(r.offer.Class)]--
 }

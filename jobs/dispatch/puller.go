@@ -36,6 +36,9 @@ type Ticket struct {
 	Cancel func()
 	// Survives is set for work that goes on when the link is lost.
 	Survives bool
+	// Over, unless nil, is closed when this node does not go on with the work by this
+	// ticket any more: Run is about to return nil, and Restore may be called already.
+	Over <-chan struct{}
 }
 
 // Taker decides about offers and knows how to run them. Take must not block.

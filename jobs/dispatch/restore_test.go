@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs"
 	"github.com/tenzro/tenzro/wire"
 )
@@ -145,4 +146,42 @@ func TestClosingLink(t *testing.T) {
 		}
 		m.idle()
 	})
+}
+
+// TestRestoreInPlace: what is restored takes the place of the same lease held by a
+// ticket that is over: of that, whatever it returns and whenever, nothing is heard,
+// and its place counts once.
+func TestRestoreInPlace(t *testing.T) {
+	for name, late := range map[string]*wire.JobResult{"nothing": nil, "a result": {Failure: &core.Failure{Reason: core.ReasonAttemptsExhausted}}} {
+		t.Run(name, func(t *testing.T) {
+			overEachLink(t, func(t *testing.T, r *rig) {
+				u := unit(0)
+				m := r.member(1, 4, u)
+				over, gate := make(chan struct{}), make(chan struct{})
+				run := func(context.Context, []byte, func(float64)) *wire.JobResult { <-gate; return late }
+				if !m.h.Restore(r.ctx, offerIn(3, u), u.Data, &Ticket{Run: run, Cancel: func() {}, Over: over}) || m.restored(offerIn(3, u), u) {
+					t.Fatal("it is not held once")
+				}
+				close(over)
+				if !m.restored(offerIn(3, u), u) {
+					t.Fatal("it is not taken up")
+				}
+				home := m.played(101)
+				home.send(&wire.Adopt{Region: east, Epoch: 3})
+				if c := next[*wire.Claim](home.raw); len(c.Leases) != 1 {
+					t.Errorf("claimed %+v", c)
+				}
+				close(gate)
+				silent[*wire.JobResult](home.raw, time.Minute)
+				if m.h.Idle() || m.cause(u) != nil {
+					t.Error("what was restored is gone")
+				}
+				close(m.gate[string(u.Data)])
+				if got := next[*wire.JobResult](home.raw); got.Failure != nil || string(got.Output.Inline) != "55" {
+					t.Errorf("result %+v", got)
+				}
+				m.idle()
+			})
+		})
+	}
 }

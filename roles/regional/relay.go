@@ -132,21 +132,31 @@ func (v *Validator) takeUp(t *term) {
 		return
 	}
 	for _, rec := range v.deps.Helping.Taken(time.Now()) {
-		u, err := v.relayed(&rec.Offer, rec.Data)
-		r := newRelay(v, t, &rec.Offer)
-		if r.recorded = true; err == nil {
-			err = v.deps.Dispatcher.Resume(u, r)
-		}
-		if errors.Is(err, core.Exists) { // it runs here
-			continue
-		}
-		run := func(ctx context.Context, _ []byte, _ func(float64)) *wire.JobResult { return r.wait(ctx) }
-		if err != nil || !v.deps.Restore(rec, &dispatch.Ticket{Run: run, Cancel: func() {}}) {
-			v.deps.Dispatcher.Fail(u.Key, &core.Failure{Reason: core.ReasonInternal, Message: "it cannot be taken up"})
-			v.deps.Helping.Release(rec.Key(), rec.Offer.Lease, nil)
-			v.log.Debug().Err(err).Str("task_id", string(rec.Offer.TaskID)).Msg("a subtask of another region is given up")
+		if err := v.takeUpOne(t, rec); err != nil && !errors.Is(err, core.Exists) { // Exists: it runs here
+			v.log.Debug().Err(err).Str("task_id", string(rec.Offer.TaskID)).Int("subtask", rec.Offer.Index).Msg("a subtask of another region is not taken up")
 		}
 	}
+}
+
+// takeUpOne goes on with one recorded subtask. The record of what cannot be run at all
+// ends; every other stays, for whoever leads next.
+func (v *Validator) takeUpOne(t *term, rec journal.Taken) error {
+	u, err := v.relayed(&rec.Offer, rec.Data)
+	if err != nil {
+		v.deps.Helping.Release(rec.Key(), rec.Offer.Lease, nil)
+		return err
+	}
+	r := newRelay(v, t, &rec.Offer)
+	r.recorded = true
+	if err := v.deps.Dispatcher.Resume(u, r); err != nil {
+		return err
+	}
+	run := func(ctx context.Context, _ []byte, _ func(float64)) *wire.JobResult { return r.wait(ctx) }
+	if !v.deps.Restore(rec, &dispatch.Ticket{Run: run, Cancel: func() {}, Over: t.ctx.Done()}) {
+		v.deps.Dispatcher.Fail(rec.Key(), &core.Failure{Reason: core.ReasonInternal, Message: "its lease is held otherwise"})
+		return core.Errorf(core.Conflict, "lease", "lease %d of region %s is held otherwise", rec.Offer.Lease, rec.Home)
+	}
+	return nil
 }
 
 func newRelay(v *Validator, t *term, o *wire.JobOffer) *relay {

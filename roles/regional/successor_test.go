@@ -21,7 +21,8 @@ import (
 // coordinators and what it holds for us-east.
 type helper struct {
 	*rig
-	held *dispatch.Holdings
+	held   *dispatch.Holdings
+	linger chan struct{} // unless nil, what it ran returns when that is closed
 }
 
 func oneSlot(c wire.Class) int { return map[wire.Class]int{wire.ClassSubtask: 1}[c] }
@@ -48,7 +49,15 @@ func newHelper(t *testing.T, n int, epoch uint64, record journal.Helping) *helpe
 type lateTaker struct{ h *helper }
 
 func (l lateTaker) Take(from core.NodeID, o *wire.JobOffer) (*dispatch.Ticket, *wire.JobReject) {
-	return l.h.v.Take(from, o)
+	ticket, no := l.h.v.Take(from, o)
+	if run := l.h.linger; no == nil && run != nil {
+		first := ticket.Run
+		ticket.Run = func(ctx context.Context, data []byte, progress func(float64)) *wire.JobResult {
+			defer func() { <-run }()
+			return first(ctx, data, progress)
+		}
+	}
+	return ticket, no
 }
 func (l lateTaker) Answer(ctx context.Context, from core.NodeID, q *wire.JobQuery) *wire.JobState {
 	return l.h.v.Answer(ctx, from, q)
@@ -275,4 +284,79 @@ func TestHelpIsNotPaidTwice(t *testing.T) {
 			t.Errorf("paid %d times, %d credits, for %d offers", n, far.credits(), len(far.offers()))
 		}
 	})
+}
+
+// TestSameHelperLeadsAgain: a helping region's leader that leads again, before what it
+// ran for another region in its last term has returned, goes on with it: the worker
+// is not asked twice, and the record stays until the end.
+//
+// spec 2.5
+func TestSameHelperLeadsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		record := journal.NewMemory(journal.Limits{})
+		home, first := newRig(t, east, 1000, options{}), newHelper(t, 2000, 1, record)
+		defer home.stop()
+		defer first.stop()
+		first.linger = make(chan struct{})
+		far := &worker{id: identity(7)}
+		open := far.untilGate()
+		works, info := holdingsOf(west, far), jobs.ChildInfo{ID: far.id.ID(), Region: west}
+		first.below(works, ad(t, far.id, func(a *wire.Ad) { a.Region = west }), info)
+		link := first.helps(home)
+		j := home.offer(jobID, sample(), east, west)
+		settle()
+		first.depose()
+		_ = link.Close()
+		settle()
+		first.wg.Go(func() { first.v.Lead(first.ctx, 2) })
+		settle()
+		first.helps(home)
+		settle()
+		if n := len(record.Taken(time.Now())); n != 1 || first.held.Idle() {
+			t.Errorf("%d records, idle %v", n, first.held.Idle())
+		}
+		close(first.linger)
+		settle()
+		if open(); j.completed() != "55" {
+			t.Errorf("the job gives %s", j.completed())
+		}
+		time.Sleep(time.Second)
+		first.idle()
+		if n := len(record.Taken(time.Now())); n != 0 || len(far.offers()) != 1 {
+			t.Errorf("%d records are left; the worker had %d offers", n, len(far.offers()))
+		}
+	})
+}
+
+// TestHelpThatCannotBeTakenUp: the record of a subtask that cannot be run ends; that of
+// one which is held otherwise stays, and nothing of it runs.
+func TestHelpThatCannotBeTakenUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		edit func(*wire.JobOffer)
+		held bool
+		left int
+	}{
+		"a type that nobody knows": {func(o *wire.JobOffer) { o.Task.Type = "guess" }, false, 0},
+		"held otherwise":           {func(*wire.JobOffer) {}, true, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				record, o := journal.NewMemory(journal.Limits{}), offerOf(jobID, sample())
+				o.Class, o.Epoch = wire.ClassSubtask, 1
+				c.edit(o)
+				if err := record.Take(t.Context(), journal.Taken{Home: east, Offer: *o, Data: sample().Data, At: time.Now()}); err != nil {
+					t.Fatal(err)
+				}
+				first := newRig(t, west, 2000, options{edit: func(d *Deps) {
+					d.Helping, d.Restore = record, func(journal.Taken, *dispatch.Ticket) bool { return !c.held }
+				}})
+				defer first.stop()
+				settle()
+				if n := len(record.Taken(time.Now())); n != c.left {
+					t.Errorf("%d records are left, want %d", n, c.left)
+				}
+				first.idle()
+			})
+		})
+	}
 }
