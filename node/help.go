@@ -22,17 +22,29 @@ const (
 	reclaimEvery = 250 * time.Millisecond
 	// reclaimLook is how often is looked whether anything is still held.
 	reclaimLook = time.Second
+	// maxVouching is how many searches for the coordinators of a region run at once
+	// because somebody says that he is one. Too few make an honest stranger wait to be
+	// known until he is heard of; too many let strangers search through this node.
+	maxVouching = 4
 )
 
 // knownCoordinator reports whether a node was heard of as a coordinator of another
 // region before it asked for help in its name. Who was not is served as a stranger:
-// he gets what he brings, and may claim nothing.
+// he gets what he brings, and may claim nothing. So is he who cannot be looked for
+// now, because too many are.
 func (l *links) knownCoordinator(region core.RegionID, id core.NodeID) bool {
 	if region == "" || region == l.n.ownRegion() {
 		return false
 	}
 	if slices.Contains(l.n.regions.Coordinators(region, time.Now()), id) {
 		return true
+	}
+	select {
+	case l.vouching <- struct{}{}:
+		defer func() { <-l.vouching }()
+	default:
+		l.n.log.Debug().Str("node", string(id)).Str("region", string(region)).Msg("a stranger who asks for help is not looked for: too many are")
+		return false
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, askTimeout)
 	defer cancel()
