@@ -97,6 +97,12 @@ func (k *keeper) admits(id core.NodeID) bool {
 	return k.n.cfg.Jobs.AdmitAny || slices.Contains(k.n.cfg.Jobs.Members, id)
 }
 
+// keepsWith reports whether a node keeps the region together with this one.
+func (k *keeper) keepsWith(id core.NodeID) bool {
+	g, ok := k.now().(*journal.Group)
+	return ok && slices.Contains(g.Coordinators(), id)
+}
+
 // close closes the journal.
 func (k *keeper) close() error {
 	if b := k.now(); b != nil {
