@@ -79,8 +79,9 @@ func (r *relay) wait(ctx context.Context) *wire.JobResult {
 	return failed(&core.Failure{Reason: core.ReasonAttemptsExhausted, Message: "another coordinator leads the region now"})
 }
 
-// record notes that the subtask is run here, before a worker has it. What cannot be recorded is run all
-// the same: its loss would cost a repetition.
+// record notes in the journal that the subtask is run here, before a worker has it. What
+// cannot be recorded is run all the same: should this node vanish, its home has it run
+// again.
 func (r *relay) record(ctx context.Context, data []byte) {
 	home, known := r.offer.TaskID.Home()
 	if r.v.deps.Helping == nil || !known || r.offer.Epoch == 0 {
