@@ -39,20 +39,35 @@ func (b boss) leaves(m core.Mode, coordinated bool) bool {
 // cannot or does already. A worker without a region of its own stays in the region
 // of its first coordinator; gateways are of no region.
 func (l *links) serveBoss(ctx context.Context, id core.NodeID, as boss) *wire.Hello {
-	if l.ctx.Err() != nil || l.knows(id, as) {
+	link, hello := l.dialBoss(ctx, id, as)
+	if link == nil || !l.workFor(id, link, hello, as) {
 		return nil
+	}
+	return hello
+}
+
+// dialBoss opens a link to a node to work for it, nil when it cannot or there is one.
+func (l *links) dialBoss(ctx context.Context, id core.NodeID, as boss) (dispatch.Link, *wire.Hello) {
+	if l.ctx.Err() != nil || l.knows(id, as) {
+		return nil, nil
 	}
 	link, hello, err := l.dial(ctx, id, l.n.ads.current())
 	if err != nil {
 		l.n.log.Debug().Err(err).Str("coordinator", string(id)).Msg("coordinator not linked")
 		l.n.finder.Forget(l.n.cfg.Region)
-		return nil
+		return nil, nil
 	}
+	return link, hello
+}
+
+// workFor starts working for a node over a link that it then owns, and reports
+// whether it does; if not, the link is closed.
+func (l *links) workFor(id core.NodeID, link dispatch.Link, hello *wire.Hello, as boss) bool {
 	as.region, as.link = hello.Region, link
 	as.held = l.holdings(hello.Region, l.n.tasks, l.n.tasks.Window())
 	if !l.hire(id, as) {
 		_ = link.Close()
-		return nil
+		return false
 	}
 	l.n.log.Info().Str("coordinator", string(id)).Str("region", string(hello.Region)).Msg("working for a coordinator")
 	l.serve(func(serving context.Context) {
@@ -69,7 +84,7 @@ func (l *links) serveBoss(ctx context.Context, id core.NodeID, as boss) *wire.He
 		l.mu.Unlock()
 		l.wake()
 	})
-	return hello
+	return true
 }
 
 // knows reports whether this node works for id already, and notes what it is.

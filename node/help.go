@@ -22,17 +22,29 @@ const (
 	reclaimEvery = 250 * time.Millisecond
 	// reclaimLook is how often is looked whether anything is still held.
 	reclaimLook = time.Second
+	// maxVouching is how many searches for the coordinators of a region run at once
+	// because somebody says that he is one. Too few make an honest stranger wait to be
+	// known until he is heard of; too many let strangers search through this node.
+	maxVouching = 4
 )
 
 // knownCoordinator reports whether a node was heard of as a coordinator of another
 // region before it asked for help in its name. Who was not is served as a stranger:
-// he gets what he brings, and may claim nothing.
+// he gets what he brings, and may claim nothing. So is he who cannot be looked for
+// now, because too many are.
 func (l *links) knownCoordinator(region core.RegionID, id core.NodeID) bool {
 	if region == "" || region == l.n.ownRegion() {
 		return false
 	}
 	if slices.Contains(l.n.regions.Coordinators(region, time.Now()), id) {
 		return true
+	}
+	select {
+	case l.vouching <- struct{}{}:
+		defer func() { <-l.vouching }()
+	default:
+		l.n.log.Debug().Str("node", string(id)).Str("region", string(region)).Msg("a stranger who asks for help is not looked for: too many are")
+		return false
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, askTimeout)
 	defer cancel()
@@ -53,13 +65,13 @@ func (l *links) serveHelp(link dispatch.Link, theirs, mine *wire.Hello) {
 // that ends is claimed at whoever leads the region.
 func (l *links) pullHelp(link dispatch.Link, region core.RegionID) {
 	held := l.holdings(region, l.n.validator, l.regionWindow(wire.ClassSubtask))
-	l.servePull(link, held)
+	l.servePull(link, held.Puller(link))
 	l.reclaim(region, held)
 }
 
 // servePull serves a link to another region until it ends: its leader hears how this
 // one does, without which it offers nothing.
-func (l *links) servePull(link dispatch.Link, held *dispatch.Holdings) {
+func (l *links) servePull(link dispatch.Link, p *dispatch.Puller) {
 	l.mu.Lock()
 	l.helpings[link] = struct{}{}
 	l.mu.Unlock()
@@ -69,7 +81,7 @@ func (l *links) servePull(link dispatch.Link, held *dispatch.Holdings) {
 		l.serve(func(context.Context) { l.summarize(ctx, link) })
 		defer l.n.ads.follow(link)() // a region is known by its ad, which expires
 	}
-	_ = held.Puller(link).Serve(l.ctx) // not with the link: what runs goes on
+	_ = p.Serve(l.ctx) // not with the link: what runs goes on
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.helpings, link)
@@ -99,17 +111,21 @@ func (l *links) restore(t journal.Taken, ticket *dispatch.Ticket) bool {
 func (l *links) reclaim(region core.RegionID, held *dispatch.Holdings) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.claiming[region] || len(l.claiming) >= maxRegionLinks || l.ctx.Err() != nil {
+	if _, on := l.claiming[region]; on {
+		l.claiming[region] = true // whoever does it looks once more before it ends
 		return
 	}
-	l.claiming[region] = true
+	if l.ctx.Err() != nil {
+		return
+	}
+	if len(l.claiming) >= maxRegionLinks {
+		l.n.log.Warn().Str("region", string(region)).Int("regions", len(l.claiming)).
+			Msg("what is held of so many regions is claimed already; what is held of this one ends with its leases unless its leader links us")
+		return
+	}
+	l.claiming[region] = false
 	l.serve(func(ctx context.Context) {
-		defer func() {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			delete(l.claiming, region)
-		}()
-		for ctx.Err() == nil && !held.Idle() {
+		for l.claims(ctx, region, held) {
 			l.claimAt(ctx, region, held)
 			select {
 			case <-ctx.Done():
@@ -117,6 +133,27 @@ func (l *links) reclaim(region core.RegionID, held *dispatch.Holdings) {
 			}
 		}
 	})
+}
+
+// claims reports whether something is held that is to be claimed; when not, the
+// claiming has ended, and the next reclaim begins another. That is decided under the
+// lock: what was added meanwhile is seen here or there.
+func (l *links) claims(ctx context.Context, region core.RegionID, held *dispatch.Holdings) bool {
+	for {
+		l.mu.Lock()
+		l.claiming[region] = false
+		l.mu.Unlock()
+		if ctx.Err() == nil && !held.Idle() { // asked without the lock: holdings may want it
+			return true
+		}
+		l.mu.Lock()
+		if again := l.claiming[region]; !again || ctx.Err() != nil {
+			delete(l.claiming, region)
+			l.mu.Unlock()
+			return false
+		}
+		l.mu.Unlock()
+	}
 }
 
 // claimAt links the leader of a region once, unless its link to us is there, and
@@ -135,7 +172,9 @@ func (l *links) claimAt(ctx context.Context, region core.RegionID, held *dispatc
 	over := make(chan struct{})
 	l.serve(func(context.Context) { closeIdle(link, held, over) })
 	defer close(over)
-	l.servePull(link, held)
+	p := held.Puller(link)
+	p.Closing = true // how long and how many regions are helped is bounded; this is not
+	l.servePull(link, p)
 }
 
 // closeIdle ends a link once nothing is held for it, until over is closed.

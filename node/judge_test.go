@@ -153,3 +153,22 @@ func TestBlameAd(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnGroupIsNotBanned: a coordinator does not ban one that keeps its region with it,
+// whatever it sends: they would have no majority. A stranger is banned.
+func TestOwnGroupIsNotBanned(t *testing.T) {
+	t.Parallel()
+	leader, other := coordinators(t)
+	const stranger core.NodeID = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"
+	leader.host.Offended(other.ID(), p2p.Malformed, 10)
+	leader.host.Offended(stranger, p2p.Malformed, 10)
+	await(t, "the stranger's ban", func() error {
+		if b := leader.host.Banned(); len(b) != 1 || b[0].ID != stranger {
+			return fmt.Errorf("banned: %+v", b)
+		}
+		return nil
+	})
+	if !leader.keeper.keepsWith(other.ID()) || leader.keeper.keepsWith(stranger) {
+		t.Error("it is not known who keeps the region")
+	}
+}

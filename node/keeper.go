@@ -97,6 +97,12 @@ func (k *keeper) admits(id core.NodeID) bool {
 	return k.n.cfg.Jobs.AdmitAny || slices.Contains(k.n.cfg.Jobs.Members, id)
 }
 
+// keepsWith reports whether a node keeps the region together with this one.
+func (k *keeper) keepsWith(id core.NodeID) bool {
+	g, ok := k.now().(*journal.Group)
+	return ok && slices.Contains(g.Coordinators(), id)
+}
+
 // close closes the journal.
 func (k *keeper) close() error {
 	if b := k.now(); b != nil {
@@ -289,7 +295,9 @@ func (k *keeper) Open() []journal.OpenJob { return k.now().Open() }
 func (k *keeper) Take(ctx context.Context, t journal.Taken) error { return k.now().Take(ctx, t) }
 
 // Release implements journal.Helping.
-func (k *keeper) Release(id jobs.Key, lease wire.LeaseID) { k.now().Release(id, lease) }
+func (k *keeper) Release(id jobs.Key, lease wire.LeaseID, recorded func()) {
+	k.now().Release(id, lease, recorded)
+}
 
 // Taken implements journal.Helping.
 func (k *keeper) Taken(now time.Time) []journal.Taken { return k.now().Taken(now) }

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tenzro/tenzro/core"
@@ -50,16 +51,34 @@ func (l *links) keptBy(m *wire.Coordinators) {
 	}
 }
 
-// linkNamed links up to most coordinators that others named, and returns how many.
+// linkNamed links up to most coordinators that others named, and returns how many. It
+// dials them together, as the dead take long to give up on, within a time of its own.
 func (l *links) linkNamed(ctx context.Context, most int) (linked int) {
 	l.mu.Lock()
 	named := l.named
 	l.named = nil
 	l.mu.Unlock()
-	for _, id := range named {
-		if linked < most && l.serveBoss(ctx, id, boss{coordinator: true}) != nil {
-			linked++
-		}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	var hiring sync.Mutex
+	var dialling sync.WaitGroup
+	for _, id := range named { // at most wire.MaxMembers
+		dialling.Go(func() {
+			as := boss{coordinator: true}
+			link, hello := l.dialBoss(ctx, id, as)
+			if link == nil {
+				return
+			}
+			hiring.Lock()
+			defer hiring.Unlock()
+			switch {
+			case linked >= most:
+				_ = link.Close()
+			case l.workFor(id, link, hello, as):
+				linked++
+			}
+		})
 	}
+	dialling.Wait()
 	return linked
 }

@@ -41,6 +41,9 @@ type links struct {
 	running sync.WaitGroup
 	lost    chan struct{} // capacity 1: a coordinator we worked for is gone
 	unheard unheard       // of all pullers
+	// vouching has a place for each search for a stranger's region; capacity
+	// maxVouching
+	vouching chan struct{}
 
 	mu       sync.Mutex
 	gateways map[dispatch.Link]struct{}    // that hand us jobs
@@ -49,7 +52,7 @@ type links struct {
 	bosses   map[core.NodeID]boss          // nodes we work for
 	helping  map[core.NodeID]bool          // coordinators of other regions that ours works for
 	helpings map[dispatch.Link]struct{}    // on which it does
-	claiming map[core.RegionID]bool        // other regions whose leader is looked for, to claim what is held of them
+	claiming map[core.RegionID]bool        // other regions whose leader is looked for, to claim what is held of them; true: asked for again
 	named    []core.NodeID                 // coordinators that one we work for named and that were not tried yet
 	held     map[holder]*dispatch.Holdings // what is held of each region that is worked for; at most maxRegionLinks
 }
@@ -57,7 +60,7 @@ type links struct {
 var _ global.Routes = (*links)(nil)
 
 func newLinks(n *Node) *links {
-	l := &links{n: n, lost: make(chan struct{}, 1), unheard: unheard{until: map[jobs.Key]time.Time{}}, gateways: map[dispatch.Link]struct{}{}, regions: map[core.RegionID]core.NodeID{}, helpers: map[core.RegionID]core.NodeID{}, bosses: map[core.NodeID]boss{}, helping: map[core.NodeID]bool{}, helpings: map[dispatch.Link]struct{}{},
+	l := &links{n: n, lost: make(chan struct{}, 1), vouching: make(chan struct{}, maxVouching), unheard: unheard{until: map[jobs.Key]time.Time{}}, gateways: map[dispatch.Link]struct{}{}, regions: map[core.RegionID]core.NodeID{}, helpers: map[core.RegionID]core.NodeID{}, bosses: map[core.NodeID]boss{}, helping: map[core.NodeID]bool{}, helpings: map[dispatch.Link]struct{}{},
 		claiming: map[core.RegionID]bool{}, held: map[holder]*dispatch.Holdings{}}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	return l

@@ -77,11 +77,11 @@ func (l *links) seekCoordinators(ctx context.Context) {
 	if have >= maxCoordinators {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
 	if have += l.linkNamed(ctx, maxCoordinators-have); have >= maxCoordinators {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout) // not shared with those that were named: they may be dead
+	defer cancel()
 	asked := l.n.host.DHTReachable()
 	region := l.n.cfg.Region
 	if near := l.nearest(); have > 0 && near != "" { // it may have got more

@@ -79,6 +79,7 @@ func (n *Node) buildWork() error {
 	if err := n.keeper.open(n.ownRegion()); err != nil {
 		return err
 	}
+	n.host.Spare(n.keeper.keepsWith)
 	n.closers = append(n.closers, n.keeper.close)
 	whole := maps.Clone(n.planners) // of whole jobs: workflows are none of a worker's
 	whole[workflow.Type] = workflow.Planner{Tasks: n.planners}

@@ -15,8 +15,9 @@ type Offence uint8
 
 // The offences, the lightest first.
 const (
-	// Unknown is a message of a type that this version does not know, or one that was
-	// overtaken by events: a newer version or a lost race sends such in good faith.
+	// Unknown is a message of a type, or with a value, that this version does not know,
+	// or one that was overtaken by events: a newer version or a lost race sends such in
+	// good faith.
 	Unknown Offence = iota
 	// Misplaced is a known message that is none of this side's.
 	Misplaced
@@ -83,8 +84,9 @@ func (d *debtor) owes(now time.Time) float64 {
 
 // debtors adds up what peers did; it bans nobody itself.
 type debtors struct {
-	mu  sync.Mutex
-	all map[peer.ID]*debtor
+	mu    sync.Mutex
+	all   map[peer.ID]*debtor
+	spare func(core.NodeID) bool // nil: nobody
 }
 
 func newDebtors() *debtors { return &debtors{all: map[peer.ID]*debtor{}} }
@@ -128,9 +130,28 @@ func (t *debtors) makeRoom(now time.Time) {
 	delete(t.all, least)
 }
 
+// spares reports whether p is not to be banned. The function is not called under the
+// lock: it may take others.
+func (t *debtors) spares(p peer.ID) bool {
+	t.mu.Lock()
+	spare := t.spare
+	t.mu.Unlock()
+	return spare != nil && spare(nodeID(p))
+}
+
+// Spare sets who is not banned for what he sends, because this node cannot do without
+// him: a ban cuts everything between two nodes. It may still be asked for (Ban). spare
+// must not call the Host; nil spares nobody.
+func (h *Host) Spare(spare func(core.NodeID) bool) {
+	h.debtors.mu.Lock()
+	defer h.debtors.mu.Unlock()
+	h.debtors.spare = spare
+}
+
 // Offended notes that a peer sent n things of a kind that it must not send. Each
 // costs it something, which is forgiven with time; a peer that owes too much is
-// banned for minutes. It returns at once. This node itself is never banned.
+// banned for minutes. It returns at once. This node itself is never banned, nor whom
+// Spare names.
 func (h *Host) Offended(by core.NodeID, o Offence, n int) {
 	if p, err := peerID(by); err == nil && n > 0 {
 		h.offended(p, o, n)
@@ -142,10 +163,14 @@ func (h *Host) offended(p peer.ID, o Offence, n int) {
 	if p == h.cfg.self || !h.debtors.charge(p, o.cost()*float64(n), now) || !h.enter() {
 		return
 	}
-	h.metrics.bans.WithLabelValues(o.String()).Inc()
-	h.log.Warn().Stringer("peer", p).Stringer("offence", o).Dur("for", offenceBan).Msg("peer banned: it sent too much that is forged, malformed or unknown")
-	go func() { // the caller may run inside what the ban ends
+	go func() { // the caller may run inside what the ban ends, or hold what spares wants
 		defer h.handlers.Done()
+		if h.debtors.spares(p) {
+			h.log.Warn().Stringer("peer", p).Stringer("offence", o).Msg("a peer that this node cannot do without sent too much that is forged, malformed or unknown; it is not banned")
+			return
+		}
+		h.metrics.bans.WithLabelValues(o.String()).Inc()
+		h.log.Warn().Stringer("peer", p).Stringer("offence", o).Dur("for", offenceBan).Msg("peer banned: it sent too much that is forged, malformed or unknown")
 		if err := h.Ban(nodeID(p), now.Add(offenceBan), "sent too much that is "+o.String()); err != nil {
 			h.log.Debug().Err(err).Stringer("peer", p).Msg("a banned peer was not disconnected in order")
 		}

@@ -61,3 +61,26 @@ func TestOffendersAreBanned(t *testing.T) {
 		t.Errorf("the honest one sent %q, %v", f, err)
 	}
 }
+
+// Whom a host spares is not banned, whatever he sends, and one line says so; a stranger
+// beside him is.
+func TestSparedIsNotBanned(t *testing.T) {
+	reg, out := prometheus.NewRegistry(), &syncBuffer{}
+	c := p2p.Config{Identity: p2ptest.Identity(50), Network: p2ptest.NetworkID, Listen: []string{"/ip4/127.0.0.1/tcp/0"}, LANPort: p2p.Off}
+	h, err := p2p.New(c, reg, zerolog.New(out))
+	must(t, err)
+	defer h.Close()
+	friend, stranger := p2ptest.Identity(51).ID(), p2ptest.Identity(52).ID()
+	h.Spare(func(id core.NodeID) bool { return id == friend })
+	h.Offended(friend, p2p.Malformed, 100)
+	eventually(t, func() bool { return bytes.Count([]byte(out.String()), []byte("cannot do without")) == 1 })
+	h.Offended(friend, p2p.Malformed, 100)
+	h.Offended(stranger, p2p.Malformed, 10)
+	eventually(t, func() bool { return len(h.Banned()) > 0 })
+	if b := h.Banned(); len(b) != 1 || b[0].ID != stranger {
+		t.Errorf("banned: %+v", b)
+	}
+	if n := counter(t, reg, "tenzro_p2p_bans_total", "malformed"); n != 1 {
+		t.Errorf("%v bans are counted", n)
+	}
+}

@@ -48,7 +48,9 @@ func (s *shape) fromText(text []byte, v reflect.Value) *flaw {
 		v.SetString(string(text))
 	case kindText:
 		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText(text); err != nil {
-			return refused(err)
+			f := refused(err)
+			f.value = true
+			return f
 		}
 	case kindBytes:
 		b, err := base64.StdEncoding.Strict().AppendDecode([]byte{}, text)

@@ -261,3 +261,28 @@ func noOtherFiles(t *testing.T, known map[string]bool) {
 		}
 	}
 }
+
+// TestNotValid: a refused frame says whether its messages are well-formed, so that a
+// newer version's values can be told from garbage.
+func TestNotValid(t *testing.T) {
+	for name, c := range map[string]struct {
+		frame []byte
+		want  bool
+	}{
+		"a class of a newer version":    {swappedFrame(TypePull, `"subtask"`, `"batch"`), true},
+		"a tier of a newer version":     {swappedFrame(TypeProposal, `"trainer"`, `"giant"`), true},
+		"a refusal of a newer version":  {swappedFrame(TypeJobReject, `"busy"`, `"tired"`), true},
+		"a capability of a newer one":   {swappedFrame(TypeAd, `"can":4`, `"can":1073741828`), true},
+		"more than the bound":           {swappedFrame(TypePull, `"credits":8`, `"credits":4097`), true},
+		"another type":                  {frameOf(TypeJobAccept, `{"lease":41}`), false},
+		"a key twice":                   {frameOf(TypeJobAccept, `{"lease":"1","lease":"1"}`), false},
+		"a body that ends":              {frameOf(TypeJobAccept, `{"lease":"1"`), false},
+		"a body larger than its type's": {frameOf(TypeJobAccept, `{"lease":"0","x":"`+strings.Repeat("x", 1<<10)+`"}`), false},
+		"another version":               {[]byte(`{"v":2,"items":[]}`), false},
+		"no frame":                      {[]byte("hello"), false},
+	} {
+		if _, err := DecodeBatch(c.frame); err == nil || NotValid(err) != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -76,7 +77,8 @@ func appendItem(dst []byte, b Body, n, room int) ([]byte, error) {
 }
 
 // DecodeBatch reads one frame. Items of unknown types are counted and dropped;
-// anything else that is wrong, in any item, makes the whole frame an error.
+// anything else that is wrong, in any item, makes the whole frame an error, of which
+// NotValid may be asked.
 func DecodeBatch(frame []byte) (Batch, error) {
 	if len(frame) > MaxFrame {
 		return Batch{}, core.Errorf(core.Invalid, "", "frame has %d bytes; at most %d", len(frame), MaxFrame)
@@ -160,15 +162,39 @@ func (r *reader) message(e entry, n int) (Body, error) {
 	}
 	from := r.i
 	if f := r.top(e.shape, into); f != nil {
-		return nil, f.under(itemPath(n)).err()
+		err := f.under(itemPath(n)).err()
+		if f.value {
+			err = notValid{err}
+		}
+		return nil, err
 	}
 	if b == nil {
 		return nil, nil
 	}
-	if err := e.check(b, r.i-from); err != nil {
-		return nil, within(itemPath(n), err)
+	size := r.i - from
+	if err := e.check(b, size); err != nil {
+		err = within(itemPath(n), err)
+		if size <= e.limit {
+			err = notValid{err}
+		}
+		return nil, err
 	}
 	return b, nil
+}
+
+// notValid is why a message that is well-formed is refused.
+type notValid struct{ error }
+
+// Unwrap makes its kind and path known.
+func (e notValid) Unwrap() error { return e.error }
+
+// NotValid reports whether an error of DecodeBatch says that a message is well-formed,
+// with the keys, the types and the size that it may have, but has a value that it may
+// not: one beyond a bound, or one that this version does not know. A newer version sends
+// that in good faith; what does not decode, nobody does.
+func NotValid(err error) bool {
+	var e notValid
+	return errors.As(err, &e)
 }
 
 // take reads exactly s and reports whether it was there.

@@ -19,7 +19,10 @@ type reader struct {
 
 // flaw is why the text was refused. The path grows on the way out, so that
 // good input pays nothing for it.
-type flaw struct{ path, why, hint string }
+type flaw struct {
+	path, why, hint string
+	value           bool // a text that its type does not know
+}
 
 func (f *flaw) under(parent string) *flaw {
 	f.path = join(parent, f.path)

@@ -101,6 +101,8 @@ func (p *Puller) admit(o *wire.JobOffer) (r *running, why string) {
 		return nil, "stale"
 	case h.active[key] != nil:
 		return nil, "duplicate"
+	case p.Closing:
+		return nil, "unasked"
 	}
 	r = &running{p: p, offer: o, started: time.Now(), ttl: time.Duration(o.TTLMS) * time.Millisecond}
 	h.active[key] = r
@@ -108,9 +110,13 @@ func (p *Puller) admit(o *wire.JobOffer) (r *running, why string) {
 	return r, ""
 }
 
-// release takes a piece of work off the books. Called with mu held.
+// release takes a piece of work off the books, on which another may be in its place.
+// Called with mu held.
 func (h *Holdings) release(key holdKey, r *running) {
 	r.stopTimer()
+	if h.active[key] != r {
+		return
+	}
 	delete(h.active, key)
 	h.held[classAt(r.offer.Class)]--
 }

@@ -123,10 +123,14 @@ func (l *netLink) Recv(ctx context.Context) ([]wire.Body, error) {
 	}
 }
 
-// undecoded is the cause for which a frame is dropped: another version is no lie.
+// undecoded is the cause for which a frame is dropped: another version is no lie, nor
+// is a value that only a newer one knows.
 func undecoded(err error) string {
-	if core.KindOf(err) == core.Unsupported {
+	switch {
+	case core.KindOf(err) == core.Unsupported:
 		return "version"
+	case wire.NotValid(err):
+		return "invalid"
 	}
 	return "malformed"
 }

@@ -36,6 +36,9 @@ type Ticket struct {
 	Cancel func()
 	// Survives is set for work that goes on when the link is lost.
 	Survives bool
+	// Over, unless nil, is closed when this node does not go on with the work by this
+	// ticket any more: Run is about to return nil, and Restore may be called already.
+	Over <-chan struct{}
 }
 
 // Taker decides about offers and knows how to run them. Take must not block.
@@ -64,6 +67,9 @@ type Puller struct {
 	// Keepers hears who keeps the region of the link now, in messages of that region
 	// only; it may be nil, must not block and is set before Serve.
 	Keepers func(*wire.Coordinators)
+	// Closing is set, before Serve, for a link on which only what is held already is
+	// brought to its end: no credit is granted, and an offer refused.
+	Closing bool
 
 	link Link
 	log  zerolog.Logger
@@ -178,9 +184,13 @@ func evidence(s *wire.JobState) (n int) {
 func (p *Puller) offered(ctx context.Context, o *wire.JobOffer) {
 	r, why := p.admit(o)
 	switch why {
-	case "stale":
+	case "stale", "unasked":
+		message := "another coordinator leads the region"
+		if why == "unasked" {
+			message = "this link is for what is held already"
+		}
 		p.metrics.dropped(p.link.Peer(), why)
-		_ = p.link.Send(&wire.JobReject{Lease: o.Lease, Reason: wire.RefusedBusy, Message: "another coordinator leads the region", RetryAfterMS: staleRetryMS})
+		_ = p.link.Send(&wire.JobReject{Lease: o.Lease, Reason: wire.RefusedBusy, Message: message, RetryAfterMS: staleRetryMS})
 		return
 	case "duplicate":
 		p.metrics.dropped(p.link.Peer(), why)
@@ -199,7 +209,7 @@ func (p *Puller) offered(ctx context.Context, o *wire.JobOffer) {
 }
 
 // staleRetryMS is when a coordinator that does not lead any more may offer again,
-// if it leads then.
+// if it leads then, and one on a closing link, if there is another.
 const staleRetryMS = 1000
 
 // refuse gives an offer back that was not accepted.
@@ -239,6 +249,9 @@ func (p *Puller) refill() wire.Body {
 }
 
 func (p *Puller) grant(class wire.Class) *wire.Pull {
+	if p.Closing {
+		return nil
+	}
 	p.mu.Lock()
 	want := min(p.window.Size(class)-p.held[classAt(class)]-p.open[classAt(class)], wire.MaxCredits)
 	if want > 0 {

@@ -11,18 +11,24 @@ import (
 // ticket.Run is called at once with the recorded data, and the coordinator that
 // announces its epoch next on any link is told that the lease is held here. When
 // none has adopted it within the lease's TTL, or at the offer's deadline, the work
-// ends. It is false, and nothing is called, for a lease that is held already.
+// ends. It takes the place of what is held under the same lease by a ticket that is
+// over, of which nothing is heard any more. It is false, and nothing is called, for a
+// lease that is held otherwise.
 func (h *Holdings) Restore(ctx context.Context, o *wire.JobOffer, data []byte, t *Ticket) bool {
 	here, there := Pipe("", "") // it came over a link that is gone
 	_, _ = here.Close(), there.Close()
 	p := h.Puller(there)
 	now := time.Now()
-	r := &running{p: p, offer: o, started: now, ttl: time.Duration(o.TTLMS) * time.Millisecond, accepted: true}
+	r := &running{p: p, offer: o, started: now, ttl: time.Duration(o.TTLMS) * time.Millisecond, accepted: true, over: t.Over}
 	key := keyOf(p, o)
 	h.mu.Lock()
-	if h.active[key] != nil {
-		h.mu.Unlock()
-		return false
+	if old := h.active[key]; old != nil {
+		if !old.past() {
+			h.mu.Unlock()
+			return false
+		}
+		h.release(key, old)
+		old.replaced, old.p = true, p // it ends by itself; its context's end would be one of the work
 	}
 	h.active[key] = r
 	h.held[classAt(o.Class)]++

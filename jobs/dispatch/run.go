@@ -19,12 +19,24 @@ type running struct {
 	ctx      context.Context         // of the work: ends as Ticket.Run says
 	cancel   context.CancelCauseFunc // nil until the taker has taken it
 	survives bool
+	over     <-chan struct{} // Ticket.Over
 
 	p        *Puller // the link that it belongs to now
+	replaced bool    // by Restore: it is off the books
 	accepted bool    // not before Ticket.Prepare has returned; renewed from then on
 	progress float64
 	renewAt  time.Time
 	timer    *time.Timer // ends it unless it is adopted; nil while its link is there
+}
+
+// past reports whether another may take its place under the same lease.
+func (r *running) past() bool {
+	select {
+	case <-r.over: // never for nil
+		return true
+	default:
+		return false
+	}
 }
 
 func (r *running) stopTimer() {
@@ -42,7 +54,7 @@ func (p *Puller) begin(ctx context.Context, r *running, t *Ticket) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r.ctx, r.cancel, r.survives = ctx, cancel, t.Survives
+	r.ctx, r.cancel, r.survives, r.over = ctx, cancel, t.Survives, t.Over
 	r.accepted, r.renewAt = t.Prepare == nil, r.started.Add(r.ttl/3)
 }
 
@@ -126,17 +138,17 @@ func (p *Puller) accept(r *running) {
 // work belongs to now, and keeps one that is worth claiming until it is confirmed.
 func (p *Puller) finish(r *running, result *wire.JobResult, keep bool) {
 	o := r.offer
-	if result == nil {
-		p.mu.Lock()
-		p.release(keyOf(p, o), r)
+	if result != nil {
+		result.Lease, result.TaskID, result.Index, result.Attempt, result.Epoch = o.Lease, o.TaskID, o.Index, o.Attempt, o.Epoch
+		result.TookUS = time.Since(r.started).Microseconds()
+		p.complete(result)
+	}
+	p.mu.Lock()
+	p.release(keyOf(p, o), r)
+	if result == nil || r.replaced {
 		p.mu.Unlock()
 		return
 	}
-	result.Lease, result.TaskID, result.Index, result.Attempt, result.Epoch = o.Lease, o.TaskID, o.Index, o.Attempt, o.Epoch
-	result.TookUS = time.Since(r.started).Microseconds()
-	p.complete(result)
-	p.mu.Lock()
-	p.release(keyOf(p, o), r)
 	if keep && o.Epoch > 0 && o.Class == wire.ClassSubtask {
 		p.kept.add(o, result, time.Now())
 	}

@@ -44,8 +44,10 @@ type Helping interface {
 	// one lease is recorded once.
 	Take(ctx context.Context, t Taken) error
 	// Release forgets one that is not run for that lease any more. It does not wait: a
-	// release that is lost leaves a record whose home wants nothing of it.
-	Release(k jobs.Key, lease wire.LeaseID)
+	// release that is lost leaves a record whose home wants nothing of it. recorded is
+	// called once the release is recorded, at once or later, and never when it is not;
+	// it must not block or call the journal. nil: nobody wants to know.
+	Release(k jobs.Key, lease wire.LeaseID, recorded func())
 	// Taken returns those that are recorded and not past their deadline, the oldest
 	// first.
 	Taken(now time.Time) []Taken
@@ -177,13 +179,22 @@ func (g *Group) Take(ctx context.Context, t Taken) error {
 }
 
 // Release implements Helping.
-func (g *Group) Release(k jobs.Key, lease wire.LeaseID) {
-	if err := g.proposeRelease(k, lease); err != nil {
-		g.log.Debug().Err(err).Str("task_id", string(k.Task)).Int("subtask", k.Index).Msg("a release is not recorded; it expires")
+func (g *Group) Release(k jobs.Key, lease wire.LeaseID, recorded func()) {
+	done := func(err error) {
+		switch {
+		case err != nil:
+			g.log.Debug().Err(err).Str("task_id", string(k.Task)).Int("subtask", k.Index).Msg("a release is not recorded; it expires")
+		case recorded != nil:
+			recorded()
+		}
+	}
+	if err := g.proposeRelease(k, lease, done); err != nil {
+		done(err)
 	}
 }
 
-func (g *Group) proposeRelease(k jobs.Key, lease wire.LeaseID) error {
+// proposeRelease calls done, unless it fails itself.
+func (g *Group) proposeRelease(k jobs.Key, lease wire.LeaseID, done func(error)) error {
 	data, err := appendEntry(nil, entryReleased, releasedHead{ID: k.Task, Index: k.Index, Lease: lease}, nil)
 	if err != nil {
 		return err
@@ -192,7 +203,7 @@ func (g *Group) proposeRelease(k jobs.Key, lease wire.LeaseID) error {
 	if err != nil {
 		return err
 	}
-	return run.gate.put(&proposal{term: lead, data: data, done: func(error) {}})
+	return run.gate.put(&proposal{term: lead, data: data, done: done})
 }
 
 // Taken implements Helping.
@@ -217,7 +228,7 @@ func (g *Group) releaseVoid(ctx context.Context) {
 		return
 	}
 	for _, r := range void {
-		g.Release(r.Key(), r.Offer.Lease)
+		g.Release(r.Key(), r.Offer.Lease, nil)
 	}
 }
 
@@ -229,10 +240,13 @@ func (m *Memory) Take(_ context.Context, t Taken) error {
 }
 
 // Release implements Helping.
-func (m *Memory) Release(k jobs.Key, lease wire.LeaseID) {
+func (m *Memory) Release(k jobs.Key, lease wire.LeaseID, recorded func()) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.taken.release(k, lease)
+	m.mu.Unlock()
+	if recorded != nil {
+		recorded()
+	}
 }
 
 // Taken implements Helping.

@@ -41,7 +41,9 @@ func TestTakenSurvives(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	old.Release(takenOf(2, time.Time{}).Key(), takenOf(2, time.Time{}).Offer.Lease)
+	released := make(chan struct{})
+	old.Release(takenOf(2, time.Time{}).Key(), takenOf(2, time.Time{}).Offer.Lease, func() { close(released) })
+	<-released
 	for _, g := range groups {
 		eventually(t, "the records are everywhere", func() bool { return fmt.Sprint(indexes(g.Group)) == "[0 1 3]" })
 	}
@@ -50,7 +52,8 @@ func TestTakenSurvives(t *testing.T) {
 	if got := next.Taken(time.Now()); len(got) != 3 || string(got[2].Data) != `{"n":3}` || got[2].Offer.Lease != 5<<32+3 || got[2].Home != "eu-west" {
 		t.Errorf("the next leader knows %+v", got)
 	}
-	next.Release(takenOf(0, time.Time{}).Key(), 5<<32)
+	old.Release(takenOf(1, time.Time{}).Key(), 5<<32+1, func() { t.Error("a release of a leader that is cut off is recorded") })
+	next.Release(takenOf(0, time.Time{}).Key(), 5<<32, nil)
 	eventually(t, "the release", func() bool { return fmt.Sprint(indexes(next.Group)) == "[1 3]" })
 	n.Cut(old.ID, false)
 	eventually(t, "the old leader has what it missed", func() bool { return fmt.Sprint(indexes(old.Group)) == "[1 3]" })

@@ -8,6 +8,7 @@ import (
 var (
 	_ dispatch.LossWatcher = (*execution)(nil)
 	_ dispatch.Recorder    = (*execution)(nil)
+	_ dispatch.Recorder    = (*relay)(nil)
 )
 
 // Lost implements dispatch.LossWatcher: the record of attempts shows how each

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/tenzro/tenzro/compute"
@@ -19,9 +20,12 @@ import (
 // goes to a worker of this region as it is, and the worker's proof goes back.
 type relay struct {
 	v        *Validator
+	term     *term
 	offer    *wire.JobOffer
 	recorded bool                 // in the journal
 	done     chan *wire.JobResult // capacity 1
+	released chan struct{}        // closed when the journal has it that it is over
+	once     sync.Once            // closes released
 
 	// Where its time goes. What follows is touched by one call of the dispatcher at a
 	// time.
@@ -37,13 +41,13 @@ func (v *Validator) relay(t *term, o *wire.JobOffer) func(context.Context, []byt
 		if err != nil {
 			return failed(&core.Failure{Reason: core.ReasonInvalidInput, Message: err.Error()})
 		}
-		r := newRelay(v, o)
+		r := newRelay(v, t, o)
 		u.Trace = cmp.Or(r.traced.Context().String(), o.Trace)
 		r.record(ctx, data)
 		if err := v.deps.Dispatcher.Submit(u, r); err != nil {
 			return r.over(failed(&core.Failure{Reason: core.ReasonInternal, Message: err.Error()}))
 		}
-		return r.wait(ctx, t)
+		return r.wait(ctx)
 	}
 }
 
@@ -60,14 +64,14 @@ func (v *Validator) relayed(o *wire.JobOffer, data []byte) (jobs.Unit, error) {
 
 // wait returns what became of the subtask, nil when the term ended before and the
 // record is there for the next.
-func (r *relay) wait(ctx context.Context, t *term) *wire.JobResult {
+func (r *relay) wait(ctx context.Context) *wire.JobResult {
 	key := jobs.Key{Task: r.offer.TaskID, Index: r.offer.Index}
 	stop := context.AfterFunc(ctx, func() { r.v.deps.Dispatcher.Fail(key, failureOf(context.Cause(ctx))) })
 	defer stop()
 	select {
 	case result := <-r.done:
 		return r.over(result)
-	case <-t.ctx.Done(): // nobody hears of the unit any more
+	case <-r.term.ctx.Done(): // nobody hears of the unit any more
 	}
 	if r.recorded {
 		return nil
@@ -75,8 +79,9 @@ func (r *relay) wait(ctx context.Context, t *term) *wire.JobResult {
 	return failed(&core.Failure{Reason: core.ReasonAttemptsExhausted, Message: "another coordinator leads the region now"})
 }
 
-// record notes that the subtask is run here, before a worker has it. What cannot be recorded is run all
-// the same: its loss would cost a repetition.
+// record notes in the journal that the subtask is run here, before a worker has it. What
+// cannot be recorded is run all the same: should this node vanish, its home has it run
+// again.
 func (r *relay) record(ctx context.Context, data []byte) {
 	home, known := r.offer.TaskID.Home()
 	if r.v.deps.Helping == nil || !known || r.offer.Epoch == 0 {
@@ -91,11 +96,33 @@ func (r *relay) record(ctx context.Context, data []byte) {
 // over ends the record with the result, and exports the whole.
 func (r *relay) over(result *wire.JobResult) *wire.JobResult {
 	if r.recorded {
-		r.v.deps.Helping.Release(jobs.Key{Task: r.offer.TaskID, Index: r.offer.Index}, r.offer.Lease)
+		r.v.deps.Helping.Release(jobs.Key{Task: r.offer.TaskID, Index: r.offer.Index}, r.offer.Lease, r.release)
 	}
 	r.traced.End(r.offer.TaskID, core.Span{Name: "relay", At: core.AtRegion, Node: r.v.deps.Signer.ID(), Subtask: &r.offer.Index,
 		Attempt: r.offer.Attempt, Note: outcomeOf(result)}, time.Now())
 	return result
+}
+
+// release notes that the journal has the end of the record.
+func (r *relay) release() { r.once.Do(func() { close(r.released) }) }
+
+// Recorded implements dispatch.Recorder: while the journal has it that the subtask is
+// run here, whoever leads next takes it up, and has it computed, and paid, again. From
+// the offer's deadline on the record is void.
+func (r *relay) Recorded(*jobs.Unit) bool {
+	if !r.recorded {
+		return r.term.ctx.Err() == nil
+	}
+	void := time.NewTimer(time.Until(r.offer.Deadline))
+	defer void.Stop()
+	select {
+	case <-r.released:
+		return true
+	case <-void.C:
+		return r.term.ctx.Err() == nil
+	case <-r.term.ctx.Done():
+		return false
+	}
 }
 
 // takeUp goes on with the subtasks that the region's leaders before this one took
@@ -106,25 +133,35 @@ func (v *Validator) takeUp(t *term) {
 		return
 	}
 	for _, rec := range v.deps.Helping.Taken(time.Now()) {
-		u, err := v.relayed(&rec.Offer, rec.Data)
-		r := newRelay(v, &rec.Offer)
-		if r.recorded = true; err == nil {
-			err = v.deps.Dispatcher.Resume(u, r)
-		}
-		if errors.Is(err, core.Exists) { // it runs here
-			continue
-		}
-		run := func(ctx context.Context, _ []byte, _ func(float64)) *wire.JobResult { return r.wait(ctx, t) }
-		if err != nil || !v.deps.Restore(rec, &dispatch.Ticket{Run: run, Cancel: func() {}}) {
-			v.deps.Dispatcher.Fail(u.Key, &core.Failure{Reason: core.ReasonInternal, Message: "it cannot be taken up"})
-			v.deps.Helping.Release(rec.Key(), rec.Offer.Lease)
-			v.log.Debug().Err(err).Str("task_id", string(rec.Offer.TaskID)).Msg("a subtask of another region is given up")
+		if err := v.takeUpOne(t, rec); err != nil && !errors.Is(err, core.Exists) { // Exists: it runs here
+			v.log.Debug().Err(err).Str("task_id", string(rec.Offer.TaskID)).Int("subtask", rec.Offer.Index).Msg("a subtask of another region is not taken up")
 		}
 	}
 }
 
-func newRelay(v *Validator, o *wire.JobOffer) *relay {
-	return &relay{v: v, offer: o, done: make(chan *wire.JobResult, 1), tries: map[core.NodeID]core.Attempt{},
+// takeUpOne goes on with one recorded subtask. The record of what cannot be run at all
+// ends; every other stays, for whoever leads next.
+func (v *Validator) takeUpOne(t *term, rec journal.Taken) error {
+	u, err := v.relayed(&rec.Offer, rec.Data)
+	if err != nil {
+		v.deps.Helping.Release(rec.Key(), rec.Offer.Lease, nil)
+		return err
+	}
+	r := newRelay(v, t, &rec.Offer)
+	r.recorded = true
+	if err := v.deps.Dispatcher.Resume(u, r); err != nil {
+		return err
+	}
+	run := func(ctx context.Context, _ []byte, _ func(float64)) *wire.JobResult { return r.wait(ctx) }
+	if !v.deps.Restore(rec, &dispatch.Ticket{Run: run, Cancel: func() {}, Over: t.ctx.Done()}) {
+		v.deps.Dispatcher.Fail(rec.Key(), &core.Failure{Reason: core.ReasonInternal, Message: "its lease is held otherwise"})
+		return core.Errorf(core.Conflict, "lease", "lease %d of region %s is held otherwise", rec.Offer.Lease, rec.Home)
+	}
+	return nil
+}
+
+func newRelay(v *Validator, t *term, o *wire.JobOffer) *relay {
+	return &relay{v: v, term: t, offer: o, done: make(chan *wire.JobResult, 1), released: make(chan struct{}), tries: map[core.NodeID]core.Attempt{},
 		traced: trace.Start(v.deps.Trace.Sink(), o.Trace, o.Index, o.Attempt, time.Now())}
 }
 

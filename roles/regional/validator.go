@@ -98,7 +98,7 @@ func (v *Validator) Take(_ core.NodeID, o *wire.JobOffer) (*dispatch.Ticket, *wi
 		if v.deps.Planners[o.Task.Type] == nil {
 			return nil, &wire.JobReject{Reason: wire.RefusedUnable, Message: "no such task type is known here"}
 		}
-		return &dispatch.Ticket{Run: v.relay(t, o), Cancel: func() {}}, nil
+		return &dispatch.Ticket{Run: v.relay(t, o), Cancel: func() {}, Over: t.ctx.Done()}, nil
 	}
 	var x *execution
 	prepare := func(ctx context.Context, data []byte) (no *wire.JobReject) {
