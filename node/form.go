@@ -9,6 +9,7 @@ import (
 	"github.com/tenzro/tenzro/api"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs/journal"
+	"github.com/tenzro/tenzro/keys"
 )
 
 // How a coordinator with an empty journal finds those that it keeps its region
@@ -163,8 +164,13 @@ func (k *keeper) Region(ctx context.Context) (api.RegionStatus, error) {
 // maxCounted bounds what is counted of a journal in memory.
 const maxCounted = 1 << 20
 
-// Admit implements api.Coordinators.
+// Admit implements api.Coordinators. What is no node's id can never come, and would
+// count as a member until somebody took it out.
 func (k *keeper) Admit(ctx context.Context, id core.NodeID) error {
+	if _, err := keys.PublicKey(id); err != nil {
+		return core.Errorf(core.Invalid, "nodeId", "%.80q is not the id of a node", id).
+			WithHint("tenzro region status shows the whole ids of those who wait, tenzro key show a node's own")
+	}
 	g, err := k.group()
 	if err != nil {
 		return err
