@@ -261,14 +261,14 @@ func (c *childLink) settle(ctx context.Context, e *entry, u *jobs.Unit, m *wire.
 		d.cfg.Metrics.verdict("late")
 		return
 	}
-	go func() { // the owner may have to wait for a disk
+	d.crew.run(func() { // the owner may have to wait for a disk
 		defer d.final.Done()
 		e.last(func() { e.owner.Done(u, id, m, output) })
 		if r, ok := e.owner.(Recorder); ok && !r.Recorded(u) {
 			return
 		}
 		c.creditIn(epoch, u, m)
-	}()
+	})
 }
 
 // verdict says whether a result counts. A failure that the task did not cause

@@ -84,6 +84,8 @@ type Dispatcher struct {
 	cfg  Config
 	log  zerolog.Logger
 	wake chan struct{} // the earliest timer moved
+	crew *crew         // tells owners of results
+	over func()        // ends it
 
 	mu       sync.Mutex
 	board    *jobs.Board
@@ -128,7 +130,8 @@ func (e *entry) last(fn func()) {
 // New returns a dispatcher without children.
 func New(cfg Config, log zerolog.Logger) *Dispatcher {
 	cfg.Limits = cfg.Limits.WithDefaults()
-	return &Dispatcher{cfg: cfg, log: log.With().Str("dispatcher", cfg.Name).Logger(), wake: make(chan struct{}, 1),
+	over := make(chan struct{})
+	return &Dispatcher{cfg: cfg, log: log.With().Str("dispatcher", cfg.Name).Logger(), wake: make(chan struct{}, 1), crew: newCrew(over), over: sync.OnceFunc(func() { close(over) }),
 		board:    jobs.NewBoard(cfg.Limits, cfg.Match, cfg.Seed),
 		children: map[core.NodeID]*childLink{}, owners: map[jobs.Key]*entry{}, lead: leadership{on: !cfg.Led}}
 }
@@ -217,6 +220,7 @@ func (d *Dispatcher) Holder(k jobs.Key) (core.NodeID, wire.LeaseID, bool) {
 
 // Serve runs the timers: offers, leases, back-off, queue times, deadlines.
 func (d *Dispatcher) Serve(ctx context.Context) error {
+	defer d.over()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {

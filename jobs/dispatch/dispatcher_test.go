@@ -33,7 +33,7 @@ func TestUnitEndToEnd(t *testing.T) {
 		if out, failure := r.owner.endOf(0); out != "55" || failure != nil {
 			t.Errorf("the output is %q, %v", out, failure)
 		}
-		time.Sleep(rewardDelay + linger)
+		time.Sleep(RewardDelay + linger)
 		synctest.Wait()
 		w.mu.Lock()
 		defer w.mu.Unlock()

@@ -192,7 +192,7 @@ func TestRewardBatches(t *testing.T) {
 		if n := entries(next[*wire.JobReward](w)); n != 64 || time.Since(start) > linger {
 			t.Errorf("%d entries after %s", n, time.Since(start))
 		}
-		if n := entries(next[*wire.JobReward](w)); n != 6 || time.Since(start) < rewardDelay || time.Since(start) > rewardDelay+linger {
+		if n := entries(next[*wire.JobReward](w)); n != 6 || time.Since(start) < RewardDelay || time.Since(start) > RewardDelay+linger {
 			t.Errorf("%d entries after %s", n, time.Since(start))
 		}
 		rw.add(&wire.JobVerify{TaskID: "t1", Accepted: true}, wire.Reward{TaskID: "t1", Units: 1})

@@ -73,6 +73,7 @@ type Puller struct {
 
 	link Link
 	log  zerolog.Logger
+	crew *crew // runs what is offered here; as long as Serve
 
 	epoch uint64 // that the coordinator announced on this link; 0 = none
 	open  [2]int // credits granted and not used, by class
@@ -94,6 +95,7 @@ func (p *Puller) Serve(ctx context.Context) error {
 	defer p.abandon()
 	defer p.link.Close()
 	defer stop()
+	p.crew = newCrew(on.Done())
 	go p.renewals(on)
 	p.topUp(true)
 	for {
@@ -205,7 +207,7 @@ func (p *Puller) offered(ctx context.Context, o *wire.JobOffer) {
 	if ticket.Prepare == nil {
 		_ = p.link.SendLazy(&wire.JobAccept{Lease: o.Lease})
 	}
-	go p.run(ticket, r)
+	p.crew.run(func() { p.run(ticket, r) })
 }
 
 // staleRetryMS is when a coordinator that does not lead any more may offer again,

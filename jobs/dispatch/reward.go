@@ -8,9 +8,9 @@ import (
 	"github.com/tenzro/tenzro/wire"
 )
 
-// rewardDelay is how long credited work waits for company: one frame carries the
+// RewardDelay is how long credited work waits for company: one frame carries the
 // verdicts, and one signature the receipts, of all results in that time.
-const rewardDelay = time.Second
+const RewardDelay = time.Second
 
 // rewards batches the good verdicts and receipts of one child, off the job's path.
 type rewards struct {
@@ -38,7 +38,7 @@ func (r *rewards) add(v *wire.JobVerify, paid ...wire.Reward) {
 	if len(r.verdicts) >= wire.MaxRewards/4 {
 		r.send()
 	} else if r.timer == nil {
-		r.timer = time.AfterFunc(rewardDelay, func() {
+		r.timer = time.AfterFunc(RewardDelay, func() {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.send()

@@ -50,6 +50,7 @@ type Config struct {
 type Cluster struct {
 	cfg     Config
 	job     []byte          // the request that submits the job
+	want    []byte          // what its answer contains
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -94,6 +95,7 @@ func (c *Cluster) build(ctx context.Context) error {
 	spec := core.TaskSpec{Type: "compute", Requirements: core.Requirements{CPU: 1, MemoryMB: 16}, Data: c.cfg.Data}
 	body, err := json.Marshal(spec)
 	c.job = c.front().client.request(http.MethodPost, "/api/v1/tasks?wait=10s", body)
+	c.want = fmt.Appendf(nil, `"status":"completed","result":%s,`, c.cfg.Want)
 	return err
 }
 

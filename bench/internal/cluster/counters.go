@@ -5,12 +5,15 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/tenzro/tenzro/jobs/dispatch"
 )
 
 // Counters are what all hosts of a cluster together did so far.
@@ -28,9 +31,9 @@ func (c Counters) Minus(before Counters) Counters {
 		c.Connections - before.Connections, c.Streams - before.Streams}
 }
 
-// Settle is how long what follows a result takes: verdicts, receipts (which the
-// region collects for 200 ms) and acknowledgements.
-const Settle = 600 * time.Millisecond
+// Settle is how long what follows a result takes: verdicts and receipts, which the
+// region collects for dispatch.RewardDelay, and acknowledgements.
+const Settle = dispatch.RewardDelay + 400*time.Millisecond
 
 // Counters waits until what follows the last result is done and counts.
 func (c *Cluster) Counters(ctx context.Context) (Counters, error) {
@@ -84,11 +87,19 @@ func (c *Cluster) sent() (frames, messages float64, err error) {
 }
 
 func scrape(ctx context.Context, n *served) ([]byte, error) {
-	status, text, err := n.client.do(ctx, n.client.request(http.MethodGet, "/metrics", nil))
-	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("the metrics answered %d", status)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.client.addr+"/metrics", nil)
+	if err != nil {
+		return nil, err
 	}
-	return text, err
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the metrics answered %d", resp.StatusCode)
+	}
+	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 }
 
 // sum adds the series that begin with name.
