@@ -98,14 +98,17 @@ func (b *Board) heard(id core.NodeID, now time.Time) {
 	}
 }
 
-// Children returns how many children are known and how many credits of class
-// they have left.
-func (b *Board) Children(class wire.Class) (known, credits int) {
+// Children returns how many children are known.
+func (b *Board) Children() int { return len(b.children) }
+
+// Credits returns how many credits of class all children together have left. It
+// takes a look at each.
+func (b *Board) Credits(class wire.Class) (n int) {
 	i := classIndex(class)
 	for _, c := range b.ready[i].list {
-		credits += c.credits[i]
+		n += c.credits[i]
 	}
-	return len(b.children), credits
+	return n
 }
 
 // ActiveOf returns how many units a child holds.

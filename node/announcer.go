@@ -119,7 +119,8 @@ func (a *announcer) help(from core.NodeID, m *wire.JobAnnouncement) {
 	if m.Region == a.n.ownRegion() || !now.Before(m.Expires) {
 		return
 	}
-	_, queued, _, credits := a.n.region.Load(wire.ClassSubtask)
+	_, queued, _ := a.n.region.Load()
+	credits := a.n.region.Credits(wire.ClassSubtask)
 	if credits > queued && len(a.n.workers.Select(now, m.Requirements, m.Task, 1, 0)) > 0 {
 		a.n.links.help(from)
 	}

@@ -79,7 +79,7 @@ const (
 
 // summarize describes the region for gateways; its own node hears it at once.
 func (n *Node) summarize(seq uint64, now time.Time) *wire.RegionSummary {
-	_, queued, _, _ := n.region.Load(wire.ClassSubtask)
+	_, queued, _ := n.region.Load()
 	s := n.workers.Summary(n.ownRegion(), n.identity.ID(), queued, n.validator.Metrics().Performance(), seq, now)
 	for _, tier := range n.groupTiers(now) {
 		s.ByTier[tier.String()]++

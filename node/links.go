@@ -145,7 +145,8 @@ func (l *links) regionWindow(classes ...wire.Class) dispatch.Window {
 			case class == wire.ClassJob:
 				return regionCredits
 			}
-			_, queued, _, credits := l.n.region.Load(wire.ClassSubtask)
+			_, queued, _ := l.n.region.Load()
+			credits := l.n.region.Credits(wire.ClassSubtask)
 			return max(0, credits-queued)
 		},
 		Free: func() (int, int64) {

@@ -5,8 +5,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-
-	"github.com/tenzro/tenzro/wire"
 )
 
 // buildMetrics registers the documented figures (document 4, "Monitoring") that
@@ -36,7 +34,7 @@ func (n *Node) collectors() []prometheus.Collector {
 		gauge("tenzro_storage_shards", "Shards stored on this node.", none),
 		gauge("tenzro_storage_lru_hit_rate", "Share of shard reads that the cache answered, 0..1.", none),
 		gauge("tenzro_job_queue_depth", "Subtasks that wait for a worker in the region of this node.", func() float64 {
-			_, queued, _, _ := n.region.Load(wire.ClassSubtask)
+			_, queued, _ := n.region.Load()
 			return float64(queued)
 		}),
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/tenzro/tenzro/api"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/roles/global"
-	"github.com/tenzro/tenzro/wire"
 )
 
 var (
@@ -35,7 +34,7 @@ func (n *Node) Status() api.NodeStatus {
 	set := n.roleSet()
 	peers := n.host.Peers()
 	_, metrics := n.server.Addrs()
-	_, queued, _, _ := n.region.Load(wire.ClassSubtask)
+	_, queued, _ := n.region.Load()
 	skew, heard := n.clockSkew(peers)
 	return api.NodeStatus{ID: n.ID(), Version: n.cfg.Version, Network: n.cfg.Network, Region: n.shownRegion(),
 		Type: set.Highest().String(), Roles: set.Names(), Tier: n.tier(), Mode: n.Mode(), State: n.lifecycle(), StartedAt: n.started.UTC(),

@@ -218,7 +218,7 @@ func TestPhoneClass(t *testing.T) {
 	if err != nil || got.Status != core.TaskCompleted || !slices.Equal(got.Workers, []core.NodeID{n.ID()}) || len(got.Proofs) != 1 || got.Proofs[0].NodeID != n.ID() {
 		t.Errorf("result %+v, %v", got, err)
 	}
-	if _, _, children, _ := n.region.Load("subtask"); n.Status().Peers != 0 || n.validator.InProgress() != 0 {
+	if _, _, children := n.region.Load(); n.Status().Peers != 0 || n.validator.InProgress() != 0 {
 		t.Errorf("%d peers and %d workers heard of it", n.Status().Peers, children)
 	}
 	spec.Requirements.MemoryMB = 257

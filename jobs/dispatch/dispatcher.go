@@ -186,14 +186,20 @@ func (d *Dispatcher) Progress(k jobs.Key) float64 {
 	return d.board.Progress(k)
 }
 
-// Load returns how many units are here, how many of them wait, how many children
-// are linked and how many credits of class they have left.
-func (d *Dispatcher) Load(class wire.Class) (units, queued, children, credits int) {
+// Load returns how many units are here, how many of them wait, and how many children
+// are linked.
+func (d *Dispatcher) Load() (units, queued, children int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	units, queued = d.board.Len()
-	children, credits = d.board.Children(class)
-	return units, queued, children, credits
+	return units, queued, d.board.Children()
+}
+
+// Credits returns how many credits of class all children together have left.
+func (d *Dispatcher) Credits(class wire.Class) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.board.Credits(class)
 }
 
 // ActiveOf returns how many units a child holds.

@@ -47,7 +47,8 @@ func TestUnitEndToEnd(t *testing.T) {
 		if e.TaskID != "t1" || e.Units != 10 || e.OutputHash != core.Sum([]byte("55")) || w.rewards[0].Worker != w.id.ID() {
 			t.Errorf("the reward is %+v", e)
 		}
-		if units, queued, children, credits := r.d.Load(wire.ClassSubtask); units != 0 || queued != 0 || children != 1 || credits != 2 {
+		units, queued, children := r.d.Load()
+		if credits := r.d.Credits(wire.ClassSubtask); units != 0 || queued != 0 || children != 1 || credits != 2 {
 			t.Errorf("afterwards %d units, %d queued, %d children, %d credits", units, queued, children, credits)
 		}
 		if got := r.verdicts(); !slices.Equal(got, []string{fmt.Sprintf("%s %d", short, Delivered)}) {
@@ -88,7 +89,7 @@ func TestManyUnits(t *testing.T) {
 // empty fails when the dispatcher still holds something.
 func (r *rig) empty() {
 	r.t.Helper()
-	if units, queued, _, _ := r.d.Load(wire.ClassSubtask); units != 0 || queued != 0 || len(r.d.owners) != 0 || len(r.blobs.blobs) != 0 {
+	if units, queued, _ := r.d.Load(); units != 0 || queued != 0 || len(r.d.owners) != 0 || len(r.blobs.blobs) != 0 {
 		r.t.Errorf("left: %d units, %d queued, %d owners, %d blobs", units, queued, len(r.d.owners), len(r.blobs.blobs))
 	}
 }

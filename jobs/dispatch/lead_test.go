@@ -209,7 +209,7 @@ func TestRetire(t *testing.T) {
 		if log := a.owner.events(); !slices.Equal(log, before) {
 			t.Errorf("the owner heard %q", log[len(before):])
 		}
-		if units, _, children, _ := a.d.Load(wire.ClassSubtask); units != 0 || children != 1 || len(a.d.owners)+len(a.d.cfg.Blobs.blobs) != 0 {
+		if units, _, children := a.d.Load(); units != 0 || children != 1 || len(a.d.owners)+len(a.d.cfg.Blobs.blobs) != 0 {
 			t.Errorf("%d units, %d children, %d owners, %d blobs are left", units, children, len(a.d.owners), len(a.d.cfg.Blobs.blobs))
 		}
 		for name, put := range map[string]func(jobs.Unit, Owner) error{"submit": a.d.Submit, "resume": a.d.Resume} {

@@ -25,7 +25,7 @@ func TestSecondLink(t *testing.T) {
 		if _, err := old.Recv(t.Context()); err == nil {
 			t.Error("the old link goes on")
 		}
-		if _, _, children, _ := r.d.Load(wire.ClassSubtask); children != 1 || !r.d.Attached(w.id.ID()) {
+		if _, _, children := r.d.Load(); children != 1 || !r.d.Attached(w.id.ID()) {
 			t.Errorf("%d children are linked", children)
 		}
 		if o.Attempt != 1 {

@@ -26,7 +26,7 @@ func TestFullHomeIsToldAtOnce(t *testing.T) {
 		if took := time.Since(begun); took >= time.Second {
 			t.Errorf("it took %s to say no", took)
 		}
-		if units, _, _, _ := r.d.Load(wire.ClassJob); units != 0 {
+		if units, _, _ := r.d.Load(); units != 0 {
 			t.Errorf("%d units stay on the board", units)
 		}
 		g.send(&wire.Pull{Class: wire.ClassJob, Credits: 1})

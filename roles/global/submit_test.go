@@ -88,7 +88,7 @@ func TestNobodyRecords(t *testing.T) {
 				if n := len(r.c.tasks.tasks); n != 0 {
 					t.Errorf("%d tasks are remembered", n)
 				}
-				if units, _, _, _ := r.d.Load(wire.ClassJob); units != 0 {
+				if units, _, _ := r.d.Load(); units != 0 {
 					t.Errorf("%d units stay on the board", units)
 				}
 				if names := r.names(); !slices.Contains(names, event.TaskFailed) || slices.Contains(names, event.TaskDistributed) {

@@ -112,7 +112,7 @@ func (x *execution) spread() {
 	if x.v.deps.Spread == nil || len(x.job.Regions) < 2 {
 		return
 	}
-	if _, queued, _, _ := x.v.deps.Dispatcher.Load(wire.ClassSubtask); queued > 0 {
+	if _, queued, _ := x.v.deps.Dispatcher.Load(); queued > 0 {
 		x.v.deps.Spread(x.job.Regions[1:])
 	}
 }

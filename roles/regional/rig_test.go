@@ -412,7 +412,7 @@ func settle() {
 func (r *rig) idle() {
 	r.t.Helper()
 	synctest.Wait()
-	if units, _, _, _ := r.d.Load(wire.ClassSubtask); units != 0 || r.v.InProgress() != 0 {
+	if units, _, _ := r.d.Load(); units != 0 || r.v.InProgress() != 0 {
 		r.t.Errorf("%d subtasks and %d jobs are left over", units, r.v.InProgress())
 	}
 }

@@ -147,7 +147,7 @@ func (c succession) test(t *testing.T) {
 	if !c.unnoticed {
 		_ = link.Close()
 	}
-	time.Sleep(2 * time.Second)
+	time.Sleep(dispatch.RewardDelay + time.Second)
 	if c.cancelled {
 		if err := home.v.Cancel(home.ctx, jobID); err != nil {
 			t.Fatal(err)
@@ -279,7 +279,7 @@ func TestHelpIsNotPaidTwice(t *testing.T) {
 		defer next.stop()
 		next.below(works, westerly, info)
 		next.helps(home)
-		time.Sleep(2 * time.Second)
+		time.Sleep(dispatch.RewardDelay + time.Second)
 		if n := len(first.conductOf(far.id.ID())) + len(next.conductOf(far.id.ID())); n != 1 || far.credits() == 0 || len(far.offers()) != 1 {
 			t.Errorf("paid %d times, %d credits, for %d offers", n, far.credits(), len(far.offers()))
 		}

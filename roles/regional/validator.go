@@ -299,7 +299,7 @@ func (v *Validator) check(spec core.TaskSpec) (compute.Cost, error) {
 }
 
 func (v *Validator) shards(cost compute.Cost, spec core.TaskSpec) int {
-	_, _, workers, _ := v.deps.Dispatcher.Load(wire.ClassSubtask)
+	_, _, workers := v.deps.Dispatcher.Load()
 	return jobs.Shards(cost.Units, cost.MaxShards, spec.Parallelism, workers)
 }
 

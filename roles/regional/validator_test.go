@@ -204,7 +204,7 @@ func TestInvalidResults(t *testing.T) {
 				if got := r.conductOf(liar.id.ID()); !slices.Equal(got, []dispatch.Conduct{dispatch.Lied}) {
 					t.Errorf("the liar's conduct is %v", got)
 				}
-				time.Sleep(2 * time.Second) // rewards are paid in batches
+				time.Sleep(dispatch.RewardDelay + time.Second) // rewards are paid in batches
 				synctest.Wait()
 				if len(liar.offers()) != 1 || liar.credits() != 0 || honest.credits() == 0 {
 					t.Errorf("the liar was asked %d times and paid %d, the other paid %d", len(liar.offers()), liar.credits(), honest.credits())
