@@ -84,7 +84,7 @@ func (b *bench) growth(ctx context.Context) error {
 	}
 	cpu := func(c *cluster.Cluster) func() (float64, error) {
 		return func() (float64, error) {
-			s, err := measure.Run(ctx, burstFlight, b.plan.burst, cluster.Settle, c.Job)
+			s, err := measure.Run(ctx, burstFlight, b.plan.growth, cluster.Settle, c.Job)
 			s.Cost = s.Cost.Without(idle)
 			return float64(s.CPU().Nanoseconds()) / 1e3, err
 		}
@@ -102,19 +102,20 @@ func (b *bench) growth(ctx context.Context) error {
 	return b.traffic(ctx)
 }
 
-// atOnce is how many jobs of a second come at the same moment.
-const atOnce = 500
-
-// crowded submits many lasting jobs at once to a region with more workers.
+// crowded submits many lasting jobs at once to a region with more workers. The
+// client has its connections open by then.
 func (b *bench) crowded(ctx context.Context) error {
+	if _, err := load(ctx, b.plan.atOnce, b.plan.atOnce, b.big.Job); err != nil {
+		return err
+	}
 	b.big.Lasting(time.Second)
 	defer b.big.Lasting(0)
-	s, err := measure.Run(ctx, atOnce, atOnce, 0, b.big.Job)
+	s, err := measure.Run(ctx, b.plan.atOnce, b.plan.atOnce, 0, b.big.Job)
 	if err != nil {
 		return err
 	}
 	p50 := s.Percentile(50)
-	b.report.Row(report.AtMost(fmt.Sprintf("%d jobs of 1 s at once, p50, %d workers", atOnce, b.big.Workers()),
+	b.report.Row(report.AtMost(fmt.Sprintf("%d jobs of 1 s at once, p50, %d workers", b.plan.atOnce, b.big.Workers()),
 		fmt.Sprintf("%s (p99 %s)", report.Took(p50), report.Took(s.Percentile(99))), "-", p50.Seconds(), 1.1, " s"))
 	return nil
 }
