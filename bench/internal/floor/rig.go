@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -19,11 +18,9 @@ import (
 	tls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 
+	"github.com/tenzro/tenzro/bench/internal/work"
 	"github.com/tenzro/tenzro/compute/vector"
-	"github.com/tenzro/tenzro/core"
-	"github.com/tenzro/tenzro/jobs"
 	"github.com/tenzro/tenzro/keys"
-	"github.com/tenzro/tenzro/wire"
 )
 
 const proto protocol.ID = "/floor/1"
@@ -60,7 +57,7 @@ func Start(ctx context.Context, data json.RawMessage, want string) (*Rig, error)
 			return nil, errors.Join(err, r.Close())
 		}
 		r.hosts = append(r.hosts, h)
-		r.worker = &worker{identity: identity, engine: vector.New()} // the second one works
+		r.worker = &worker{work.New(identity)} // the second one works
 	}
 	if err := r.connect(ctx); err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -113,9 +110,8 @@ func (r *Rig) Close() error {
 
 // Job sends one job, waits for its result and verifies it.
 func (r *Rig) Job(ctx context.Context) error {
-	unit := jobs.Unit{Head: wire.TaskHead{Type: vector.Type}, Data: r.data, InputHash: core.Sum(r.data)}
 	id, answer := r.next.Add(1), make(chan response, 1)
-	text, err := frame(request{ID: id, Type: vector.Type, Data: unit.Data})
+	text, err := frame(request{ID: id, Type: vector.Type, Data: r.data})
 	if err != nil {
 		return err
 	}
@@ -128,21 +124,10 @@ func (r *Rig) Job(ctx context.Context) error {
 		if !ok {
 			return fmt.Errorf("the stream ended: %w", r.cause())
 		}
-		return r.verify(&unit, a)
+		return r.worker.Verify(r.data, a.Result, r.want)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-func (r *Rig) verify(unit *jobs.Unit, a response) error {
-	result := &wire.JobResult{Proofs: []core.Proof{a.Proof}}
-	if err := jobs.VerifyProof(unit, r.worker.identity.ID(), result, a.Output, time.Now()); err != nil {
-		return err
-	}
-	if string(a.Output) != r.want {
-		return fmt.Errorf("the result is %.40s, not %s", a.Output, r.want)
-	}
-	return nil
 }
 
 func (r *Rig) expect(id uint64, answer chan response) error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/tenzro/tenzro/bench/internal/work"
 	"github.com/tenzro/tenzro/core"
 )
 
@@ -19,9 +20,8 @@ type request struct {
 
 // response is its result.
 type response struct {
-	ID     uint64          `json:"id"`
-	Output json.RawMessage `json:"output"`
-	Proof  core.Proof      `json:"proof"`
+	ID uint64 `json:"id"`
+	work.Result
 }
 
 // maxFrame bounds what is read; jobs here have a few hundred bytes.

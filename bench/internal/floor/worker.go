@@ -2,23 +2,16 @@ package floor
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"sync"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 
-	"github.com/tenzro/tenzro/compute/vector"
-	"github.com/tenzro/tenzro/core"
-	"github.com/tenzro/tenzro/keys"
+	"github.com/tenzro/tenzro/bench/internal/work"
 )
 
-// worker computes and signs.
-type worker struct {
-	identity *keys.Identity
-	engine   vector.Vector
-}
+// worker answers what comes over a stream.
+type worker struct{ *work.Worker }
 
 // serve answers the jobs of one stream, as many at once as come.
 func (w *worker) serve(s network.Stream) {
@@ -56,12 +49,9 @@ func (w *worker) answer(text []byte) ([]byte, error) {
 	if err := json.Unmarshal(text, &q); err != nil {
 		return nil, err
 	}
-	result, err := w.engine.Run(context.Background(), q.Data, func(float64) {})
+	result, err := w.Do(q.Data)
 	if err != nil {
 		return nil, err
 	}
-	proof := core.Proof{OperationType: string(q.Type), NodeID: w.identity.ID(), Timestamp: time.Now().UnixMilli(),
-		InputHash: core.Sum(q.Data), OutputHash: core.Sum(result.Result), ResultMetric: result.Metric}
-	keys.SignProof(w.identity, &proof)
-	return frame(response{ID: q.ID, Output: result.Result, Proof: proof})
+	return frame(response{ID: q.ID, Result: result})
 }
