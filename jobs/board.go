@@ -87,6 +87,7 @@ type Board struct {
 	paces    paces
 	late     list.List // of *item: leased for too long, not copied
 	copies   int       // units leased twice
+	last     companions
 	effects  []Effect
 	epoch    uint64    // in which it leads; 0 = without epochs
 	settled  time.Time // resumed units wait for claims until then

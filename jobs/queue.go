@@ -180,7 +180,12 @@ func (b *Board) findIn(s *share, only *child, now time.Time) (it *item, c *child
 // who returns the child to offer a unit to: only, if it is given and fits.
 func (b *Board) who(it *item, only *child, now time.Time) *child {
 	if only == nil {
-		return b.pick(it, now)
+		if c := b.join(it, now); c != nil {
+			return c
+		}
+		c := b.pick(it, now)
+		b.lead(it, c, now)
+		return c
 	}
 	if only.credits[classIndex(it.Class)] > 0 {
 		if _, ok := b.fits(only, it, now); ok {
