@@ -23,6 +23,8 @@ const (
 	codeNoObject = "object_not_found"
 	// fetchTimeout is how long other nodes may be asked for an object.
 	fetchTimeout = 30 * time.Second
+	// maxResolving is how many tasks may have their objects put in place at once.
+	maxResolving = 16
 )
 
 func (s *Server) objectRoutes() []*route {
@@ -188,16 +190,24 @@ func (s *Server) resolved(x *exchange, spec core.TaskSpec) (core.TaskSpec, error
 	if !compute.MayRefer(spec.Data) {
 		return spec, nil
 	}
-	if err := s.holdMemory(x, core.MaxTaskBytes); err != nil {
-		return spec, err
-	}
 	x.extend(fetchTimeout + writeTimeout)
 	ctx, cancel := context.WithTimeout(x.r.Context(), fetchTimeout)
 	defer cancel()
+	select {
+	case s.resolving <- struct{}{}:
+		defer func() { <-s.resolving }()
+	case <-ctx.Done():
+		return spec, core.Errorf(core.Exhausted, "objects", "the objects of %d other tasks are being put in place", maxResolving).WithHint("submit again in a moment")
+	}
+	before := x.held
+	if err := s.holdMemory(x, core.MaxTaskBytes); err != nil {
+		return spec, err
+	}
 	resolved, err := s.deps.Objects.Resolve(ctx, spec)
 	var e *core.Error
 	switch {
 	case err == nil:
+		s.needMemory(x, before+int64(len(resolved.Data)))
 		return resolved, nil
 	case errors.As(err, &e) && e.Kind == core.Exhausted && e.Op == "data":
 		p := refuse(http.StatusRequestEntityTooLarge, "too_large", e.Error(), e.Hint)

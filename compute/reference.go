@@ -159,7 +159,7 @@ func (r Reference) put(out, object []byte) ([]byte, error) {
 		if !utf8.Valid(object) {
 			return nil, Invalid(r.Field, "is the text of object %s, which is not UTF-8", r.Object)
 		}
-		return appendQuoted(out, object)
+		return appendText(out, object), nil
 	case AsJSON:
 		var whole json.RawMessage
 		if err := wire.DecodeStrict(object, &whole); err != nil {
@@ -172,13 +172,25 @@ func (r Reference) put(out, object []byte) ([]byte, error) {
 	return append(out, '"'), nil
 }
 
-// appendQuoted appends a text as JSON, with nothing escaped that need not be.
-func appendQuoted(out, text []byte) ([]byte, error) {
-	b := bytes.NewBuffer(out)
-	enc := json.NewEncoder(b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(string(text)); err != nil {
-		return nil, err
+// appendText appends a text of valid UTF-8 as JSON, with nothing escaped that need not
+// be. It stops when it has become too long.
+func appendText(out, text []byte) []byte {
+	const hex = "0123456789abcdef"
+	out = append(out, '"')
+	for _, c := range text {
+		switch {
+		case c == '"' || c == '\\':
+			out = append(out, '\\', c)
+		case c == '\n':
+			out = append(out, '\\', 'n')
+		case c < ' ':
+			out = append(out, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		default:
+			out = append(out, c)
+		}
+		if len(out) > core.MaxTaskBytes {
+			return out
+		}
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return append(out, '"')
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/tenzro/tenzro/core"
 )
@@ -75,6 +76,8 @@ func TestResolve(t *testing.T) {
 		"base64":                   {objectsOf("\x00\xff"), `{"base64":` + reference("\x00\xff") + `}`, `{"base64":"AP8="}`, 0, ""},
 		"nothing as base64":        {objectsOf(""), `{"base64":` + reference("") + `}`, `{"base64":""}`, 0, ""},
 		"text":                     {objectsOf("a\n\"<ä\x00"), `{"text":` + reference("a\n\"<ä\x00") + `}`, "{\"text\":\"a\\n\\\"<ä\\u0000\"}", 0, ""},
+		"every control character":  {objectsOf("\t\r\x01\x1f\\/\x7f\u2028"), `{"text":` + reference("\t\r\x01\x1f\\/\x7f\u2028") + `}`, "{\"text\":\"\\u0009\\u000d\\u0001\\u001f\\\\/\x7f\u2028\"}", 0, ""},
+		"zeros six times as long":  {objectsOf(strings.Repeat("\x00", 2<<20)), `{"text":` + reference(strings.Repeat("\x00", 2<<20)) + `}`, "", core.Exhausted, "data"},
 		"text that is none":        {objectsOf("\xff"), `{"text":` + reference("\xff") + `}`, "", core.Invalid, "data.text"},
 		"JSON":                     {objectsOf(" [1, 2]\n"), `{"json":` + reference(" [1, 2]\n") + `}`, `{"json":[1, 2]}`, 0, ""},
 		"two values":               {objectsOf("1,2"), `{"json":` + reference("1,2") + `}`, "", core.Invalid, "data.json"},
@@ -148,6 +151,20 @@ func FuzzReferenceAt(f *testing.F) {
 		id := refs[0].Object
 		if want := `["` + base64.StdEncoding.EncodeToString(id[:]) + `"]`; err != nil || string(out) != want {
 			t.Errorf("%s gives %s, %v", s, out, err)
+		}
+	})
+}
+
+// FuzzText: any text comes back as it was.
+func FuzzText(f *testing.F) {
+	f.Add("a\n\"<\\\x00\u2028ä")
+	f.Fuzz(func(t *testing.T, text string) {
+		if !utf8.ValidString(text) {
+			return
+		}
+		var back string
+		if err := json.Unmarshal(appendText(nil, []byte(text)), &back); err != nil || back != text {
+			t.Errorf("%q comes back as %q, %v", text, back, err)
 		}
 	})
 }

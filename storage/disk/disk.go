@@ -49,6 +49,7 @@ type Store struct {
 	objects  map[core.ObjectID]entry
 	order    []stamp // of objects, by last use, oldest first
 	bytes    int64   // of objects, each at least blockBytes
+	copies   int64   // of those bytes, the copies'
 	incoming int64   // of what is being written
 }
 

@@ -111,8 +111,6 @@ func TestModes(t *testing.T) {
 
 // TestRot: bytes that are not those of the id are never handed out, whatever became
 // of the file; it is moved aside and counted, and the object can be put again.
-//
-// spec 4.53
 func TestRot(t *testing.T) {
 	for name, spoil := range map[string]func(string) error{
 		"one bit":    func(p string) error { return os.WriteFile(p, []byte("hellp"), 0o600) },
@@ -198,7 +196,7 @@ func TestBound(t *testing.T) {
 	}
 	must(t, s.Delete(context.Background(), first))
 	put(t, s, "4")
-	if s.incoming != 0 || s.bytes != 3*blockBytes {
+	if s.incoming != 0 || s.bytes != 3*blockBytes || s.copies != 0 {
 		t.Errorf("%d bytes are counted and %d come, want %d and none", s.bytes, s.incoming, 3*blockBytes)
 	}
 }
@@ -397,5 +395,22 @@ tenzro_objects_bytes 14096
 `
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "tenzro_objects", "tenzro_objects_bytes"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestBothFiles: a crash between two steps may leave an object and its copy; the copy
+// goes, and the object counts once.
+func TestBothFiles(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Config{Dir: dir})
+	id := put(t, s, "x")
+	must(t, s.Close())
+	must(t, os.WriteFile(filepath.Join(dir, path(id, true)), []byte("x"), 0o600))
+	s = open(t, Config{Dir: dir})
+	if info, _, err := s.Get(context.Background(), id); err != nil || info.Copy {
+		t.Errorf("Get = %+v, %v", info, err)
+	}
+	if files, _ := filepath.Glob(filepath.Join(dir, "??", "*")); len(files) != 1 || s.bytes != blockBytes || s.copies != 0 || len(s.order) != 1 {
+		t.Errorf("files %v, %d bytes counted, %d of copies, %d objects", files, s.bytes, s.copies, len(s.order))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/storage"
 )
 
 const (
@@ -83,11 +84,19 @@ func (s *Store) found(id core.ObjectID, e entry) {
 		}
 		_ = s.root.Remove(path(id, old.copy)) // else at the next start
 		s.order = slices.DeleteFunc(s.order, func(at stamp) bool { return at.id == id })
-		s.bytes -= charge(s.objects[id].size)
+		s.count(s.objects[id], -1)
 	}
 	s.objects[id] = e
 	s.order = append(s.order, stamp{e.used.UnixNano(), id})
-	s.bytes += charge(e.size)
+	s.count(e, 1)
+}
+
+// count adds an object to what is counted, or takes it away.
+func (s *Store) count(e entry, sign int64) {
+	s.bytes += sign * charge(e.size)
+	if e.copy {
+		s.copies += sign * charge(e.size)
+	}
 }
 
 // list returns the entries of a directory, none if it is missing.
@@ -115,7 +124,7 @@ func (s *Store) add(id core.ObjectID, e entry) {
 	at := stamp{e.used.UnixNano(), id}
 	i, _ := s.place(at)
 	s.order = slices.Insert(s.order, i, at)
-	s.bytes += charge(e.size)
+	s.count(e, 1)
 }
 
 // forget makes an object unknown. The caller holds mu.
@@ -128,7 +137,7 @@ func (s *Store) forget(id core.ObjectID) {
 	if i, found := s.place(stamp{e.used.UnixNano(), id}); found {
 		s.order = slices.Delete(s.order, i, i+1)
 	}
-	s.bytes -= charge(e.size)
+	s.count(e, -1)
 }
 
 // remove deletes an object and its file. The caller holds mu.
@@ -156,16 +165,20 @@ func (s *Store) take(n int64) error {
 	return nil
 }
 
-// dropCopies makes room for n bytes if copies are in the way. The caller holds mu.
+// dropCopies makes room for n bytes, and for what may follow them, if copies are in the
+// way. The caller holds mu.
 func (s *Store) dropCopies(n int64) {
-	for _, at := range slices.Clone(s.order) {
-		if s.bytes+s.incoming+n <= s.max {
-			return
+	n += storage.MaxObjectBytes
+	for i := 0; i < len(s.order) && s.copies > 0 && s.bytes+s.incoming+n > s.max; {
+		id := s.order[i].id
+		e := s.objects[id]
+		if !e.copy {
+			i++
+			continue
 		}
-		if e := s.objects[at.id]; e.copy {
-			if err := s.remove(at.id, e); err != nil {
-				s.log.Warn().Err(err).Msg("a copy of an object cannot be removed")
-			}
+		if err := s.remove(id, e); err != nil {
+			s.log.Warn().Err(err).Msg("a copy of an object cannot be removed")
+			i++
 		}
 	}
 }
