@@ -64,7 +64,11 @@ func (s *Server) putObject(x *exchange) error {
 	if x.r.ContentLength > limit {
 		return tooLarge(limit)
 	}
-	x.allowUpload(limit)
+	size := x.r.ContentLength
+	if size < 0 {
+		size = limit // chunked: nobody knows yet
+	}
+	x.allowUpload(size)
 	body := &upload{Reader: http.MaxBytesReader(x.ResponseWriter, x.r.Body, limit)}
 	info, created, err := s.deps.Objects.Put(x.r.Context(), body)
 	switch {

@@ -342,6 +342,30 @@ func TestDiskFails(t *testing.T) {
 	}
 }
 
+// nearlyFull is a volume with this many free bytes.
+type nearlyFull struct {
+	files
+	free uint64
+}
+
+func (v nearlyFull) Free() (uint64, error) { return v.free, nil }
+
+// TestReserve: objects leave the node the last of its disk, and go on when there is
+// more.
+func TestReserve(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir()})
+	there := put(t, s, "there")
+	s.vol = nearlyFull{files{s.root}, freeReserve - 1}
+	if _, _, err := s.Put(context.Background(), strings.NewReader("new")); core.KindOf(err) != core.Full {
+		t.Errorf("Put = %v, want full", err)
+	}
+	if data, err := get(s, there); data != "there" || err != nil {
+		t.Errorf("Get = %q, %v", data, err)
+	}
+	s.vol = nearlyFull{files{s.root}, freeReserve}
+	put(t, s, "new")
+}
+
 // TestOrderOfCalls: a file is on the disk before it gets its name, and the name
 // before Put answers.
 func TestOrderOfCalls(t *testing.T) {

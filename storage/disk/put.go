@@ -67,6 +67,9 @@ type incoming struct {
 
 // fill writes r into a new file until it is on the disk, with its time of use.
 func (w *incoming) fill(ctx context.Context, name string, r io.Reader, now time.Time) error {
+	if err := w.s.space(); err != nil {
+		return err
+	}
 	f, err := w.s.vol.Create(name)
 	if err != nil {
 		return broken("making a file for the object", err)
@@ -81,6 +84,16 @@ func (w *incoming) fill(ctx context.Context, name string, r io.Reader, now time.
 		return broken("writing the object", err)
 	}
 	return nil
+}
+
+// space refuses objects on a disk that is nearly full.
+func (s *Store) space() error {
+	free, err := s.vol.Free()
+	if err != nil || free >= freeReserve { // one that does not say it says so when it is full
+		return nil
+	}
+	return core.Errorf(core.Full, "object", "%d MiB of the disk are free, and objects leave %d of it to the node", free>>20, freeReserve>>20).
+		WithHint("make room on the node's disk; what is stored can still be read")
 }
 
 // copy takes room for each piece before it is written.

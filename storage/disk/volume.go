@@ -5,6 +5,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // volume is what a disk can refuse while an object is written; tests have one that
@@ -18,12 +20,18 @@ type volume interface {
 	Mkdir(name string) error
 	// Sync makes the names in a directory survive a crash.
 	Sync(dir string) error
+	// Free returns how many bytes can still be written.
+	Free() (uint64, error)
 }
 
 type file interface {
 	io.WriteCloser
 	Sync() error
 }
+
+// freeReserve is what objects leave free of the disk: more than the journal of a region,
+// which is on the same one, needs to go on.
+const freeReserve = 256 << 20
 
 // files is the volume of the operating system.
 type files struct{ root *os.Root }
@@ -61,4 +69,13 @@ func (v files) Sync(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// Free implements volume.
+func (v files) Free() (uint64, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(v.root.Name(), &fs); err != nil {
+		return 0, err
+	}
+	return uint64(fs.Bavail) * uint64(fs.Bsize), nil
 }

@@ -163,6 +163,31 @@ func TestProvider(t *testing.T) {
 	}
 }
 
+// broken is a store whose objects are all damaged and that keeps nothing.
+type broken struct{ *storagetest.Memory }
+
+func (broken) Get(context.Context, core.ObjectID) (storage.Info, []byte, error) {
+	return storage.Info{}, nil, core.Errorf(core.Corrupt, "object", "damaged here")
+}
+
+func (broken) Keep(context.Context, core.ObjectID, []byte) error {
+	return core.Errorf(core.Full, "object", "no room here")
+}
+
+// TestBrokenHere: what is damaged here, and cannot be kept, is still had from another
+// node; if there is none, the damage is what is told.
+func TestBrokenHere(t *testing.T) {
+	r := newRig()
+	r.Store.deps.Local = broken{r.local}
+	if _, err := r.get("x"); core.KindOf(err) != core.Corrupt {
+		t.Errorf("with nobody to ask: %v", err)
+	}
+	r.holder("has it", "x")
+	if got, err := r.get("x"); got != "x" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
 // TestNowhere: what nobody has is not found, with the thing to do.
 func TestNowhere(t *testing.T) {
 	r := newRig()

@@ -1,6 +1,6 @@
 // Package storagetest holds stores of objects to the contract of package storage:
-// Suite is what every implementation passes, Memory is one without a disk, and Faulty
-// makes any of them fail on demand. Only tests import it.
+// Suite is what every implementation passes, and Memory is one without a disk, for
+// whatever needs a store. Only tests import it.
 package storagetest
 
 import (
@@ -122,40 +122,4 @@ func (m *Memory) List(_ context.Context, after string, limit int) (storage.Page,
 		page.Next = storage.Cursor{Used: page.Objects[limit-1].Used, ID: page.Objects[limit-1].ID}.String()
 	}
 	return page, nil
-}
-
-// Faulty is a store that fails with Fault while it is set.
-type Faulty struct {
-	storage.Store
-	mu    sync.Mutex
-	fault error
-}
-
-// Fail makes Put and Get fail from now on; nil ends that.
-func (f *Faulty) Fail(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.fault = err
-}
-
-func (f *Faulty) broken() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.fault
-}
-
-// Put implements storage.Store.
-func (f *Faulty) Put(ctx context.Context, r io.Reader) (storage.Info, bool, error) {
-	if err := f.broken(); err != nil {
-		return storage.Info{}, false, err
-	}
-	return f.Store.Put(ctx, r)
-}
-
-// Get implements storage.Store.
-func (f *Faulty) Get(ctx context.Context, id core.ObjectID) (storage.Info, []byte, error) {
-	if err := f.broken(); err != nil {
-		return storage.Info{}, nil, err
-	}
-	return f.Store.Get(ctx, id)
 }
