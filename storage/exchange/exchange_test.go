@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -194,7 +196,7 @@ func TestNowhere(t *testing.T) {
 	r.holder("other", "another object")
 	_, err := r.get("x")
 	var e *core.Error
-	if !errors.As(err, &e) || e.Kind != core.NotFound || !strings.Contains(e.Hint, "tenzro object put") || !strings.Contains(err.Error(), "1 others") {
+	if !errors.As(err, &e) || e.Kind != core.NotFound || !strings.Contains(e.Hint, "tenzro object put") || !strings.Contains(err.Error(), "the 1 that were asked") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -342,6 +344,28 @@ func TestAnnounced(t *testing.T) {
 			t.Errorf("%d are still told", len(got))
 		}
 	})
+}
+
+// TestSpecExample: the bytes of docs/spec/objects.md.
+func TestSpecExample(t *testing.T) {
+	const request, want = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", "01000000000000000568656c6c6f"
+	page, err := os.ReadFile("../../docs/spec/objects.md")
+	if err != nil || !strings.Contains(string(page), request+"\n01 0000000000000005 68656c6c6f\n") {
+		t.Errorf("the page has another example, %v", err)
+	}
+	r := newRig()
+	r.holder("has it", "hello")
+	s, err := r.net.OpenStream(context.Background(), "has it", r.protocol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask, _ := hex.DecodeString(request)
+	if _, err := s.Write(ask); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(s); hex.EncodeToString(got) != want || err != nil {
+		t.Errorf("the answer is %x, %v, want %s", got, err, want)
+	}
 }
 
 // FuzzAnswer: whatever a node answers, what comes out is the object or nothing.

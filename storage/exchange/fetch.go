@@ -78,8 +78,11 @@ func (s *Store) search(ctx context.Context, id core.ObjectID) ([]byte, error) {
 		asked += len(far)
 		data = s.askAll(ctx, far, id)
 	}
-	if data == nil {
-		return nil, core.Errorf(core.NotFound, "object", "object %s is neither on this node nor on the %d others that were asked", id, asked).
+	switch {
+	case data == nil && asked == 0:
+		return nil, storage.NotFound(id)
+	case data == nil:
+		return nil, core.Errorf(core.NotFound, "object", "object %s is neither on this node nor on any of the %d that were asked", id, asked).
 			WithHint("upload it again: tenzro object put FILE")
 	}
 	if err := s.deps.Local.Keep(ctx, id, data); err != nil {
