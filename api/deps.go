@@ -11,6 +11,7 @@ import (
 	"github.com/tenzro/tenzro/internal/event"
 	"github.com/tenzro/tenzro/internal/service"
 	"github.com/tenzro/tenzro/jobs/workflow"
+	"github.com/tenzro/tenzro/storage"
 )
 
 // Tasks is how users reach the network; any node is a gateway. Its errors are
@@ -36,6 +37,15 @@ type Workflows interface {
 	// Workflow returns a workflow with its steps, core.NotFound for an unknown id and
 	// for a task that is none.
 	Workflow(ctx context.Context, id core.TaskID) (workflow.Status, error)
+}
+
+// Objects is what tasks may name instead of carrying it.
+type Objects interface {
+	storage.Store
+	// Resolve returns the task with the bytes of objects in place of references to
+	// them. It may fetch them from other nodes. An object that is nowhere is
+	// core.NotFound, a task that becomes too large core.Exhausted with "data" as Op.
+	Resolve(ctx context.Context, spec core.TaskSpec) (core.TaskSpec, error)
 }
 
 // Global is what an active global role adds to Tasks.
@@ -89,6 +99,7 @@ type Deps struct {
 	Tasks     Tasks
 	Workflows Workflows
 	Insight   Insight
+	Objects   Objects
 	Global    func() Global
 	Regional  func() Regional
 	Local     func() Local
@@ -113,6 +124,8 @@ func (d Deps) validate() error {
 		missing = "Workflows"
 	case d.Insight == nil:
 		missing = "Insight"
+	case d.Objects == nil:
+		missing = "Objects"
 	case d.Global == nil || d.Regional == nil || d.Local == nil:
 		missing = "Global, Regional or Local"
 	case d.Node == nil:

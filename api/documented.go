@@ -153,6 +153,9 @@ func (s *Server) regionalSubmit(x *exchange, r Regional) error {
 		return err
 	}
 	a.Submitter = x.submitter
+	if a.TaskSpec, err = s.resolved(x, a.TaskSpec); err != nil {
+		return err
+	}
 	n, err := r.Distribute(x.r.Context(), a.TaskID, a.TaskSpec)
 	if err != nil {
 		return err
@@ -166,6 +169,9 @@ func (s *Server) localSubmit(x *exchange, l Local) error {
 		return err
 	}
 	a.Submitter = x.submitter
+	if a.TaskSpec, err = s.resolved(x, a.TaskSpec); err != nil {
+		return err
+	}
 	if err := l.Assign(x.r.Context(), a.TaskID, a.TaskSpec); err != nil {
 		return err
 	}

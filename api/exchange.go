@@ -16,6 +16,7 @@ import (
 const (
 	typeJSON    = "application/json"
 	typeProblem = "application/problem+json"
+	typeBytes   = "application/octet-stream"
 	slowLink    = 64 << 10 // bytes per second that a client must read at least
 )
 

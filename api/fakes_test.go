@@ -20,6 +20,7 @@ import (
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/internal/event"
 	"github.com/tenzro/tenzro/jobs/workflow"
+	"github.com/tenzro/tenzro/storage/storagetest"
 )
 
 // network is a whole network as small as it can be: every interface the server
@@ -272,6 +273,7 @@ func (n *network) deps() api.Deps {
 		Tasks:     n,
 		Workflows: n,
 		Insight:   n,
+		Objects:   objects{n, &storagetest.Memory{}},
 		Global: func() api.Global {
 			if n.active[core.Global] {
 				return globalRole{n}

@@ -40,7 +40,7 @@ const taskTypes = "compute: {input, operations}, a pipeline over numbers (docs/c
 	"vsa: {kind, dimension, vectors, steps, result}, a program over hypervectors (docs/vsa.md); " +
 	"vsa_evolution: {kind, dimension, exemplars, seed}, a vector evolved towards exemplars, its fitness the proof's metric (docs/vsa.md); " +
 	"wasm: {module: base64 of a WebAssembly module, function: _start, args, env, stdin: base64, input, files: {path: base64}, " +
-	"limits: {fuel, memoryMB, timeoutMs}}; the result is {stdout, stderr, exitCode, fuel, values, files} (docs/wasm.md); " +
+	"limits: {fuel, memoryMB, timeoutMs}}, where {\"object\": id} may stand for module, stdin and files (docs/objects.md); the result is {stdout, stderr, exitCode, fuel, values, files} (docs/wasm.md); " +
 	"benchmark: {workload, segments, seed}, how fast a worker is (docs/benchmark.md); " +
 	"workflow: a graph of tasks (docs/workflows.md)"
 
@@ -51,7 +51,11 @@ func operation(r *route, schemas huma.Registry) *huma.Operation {
 		op.Security = []map[string][]string{{"token": {}}, {}}
 	}
 	if len(r.in) > 0 {
-		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{typeJSON: {Schema: oneOf(r.in, schemas)}}}
+		takes := typeJSON
+		if r.takes != "" {
+			takes = r.takes
+		}
+		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{takes: {Schema: oneOf(r.in, schemas)}}}
 	}
 	return op
 }
@@ -64,8 +68,10 @@ func operationID(r *route) string {
 
 func parameters(r *route) []*huma.Param {
 	params := r.params
-	if strings.Contains(r.path, "{taskId}") {
-		params = append([]param{{inPath, "taskId", "the task's id"}}, params...)
+	for name, doc := range map[string]string{"taskId": "the task's id", "objectId": "the object's id, the SHA-256 of its bytes in hex"} {
+		if strings.Contains(r.path, "{"+name+"}") {
+			params = append([]param{{inPath, name, doc}}, params...)
+		}
 	}
 	out := make([]*huma.Param, len(params))
 	for i, p := range params {
@@ -101,7 +107,8 @@ func responses(r *route, schemas huma.Registry) map[string]*huma.Response {
 func problems(schemas huma.Registry) map[string]*huma.Response {
 	problem := schemas.Schema(reflect.TypeFor[Problem](), true, "")
 	all := map[string]*huma.Response{}
-	for _, status := range errorStatuses(&route{path: socketPath, in: []any{""}}) {
+	statuses := append(errorStatuses(&route{path: socketPath, in: []any{""}}), errorStatuses(&route{path: objectPath})...)
+	for _, status := range statuses {
 		all[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status),
 			Content: map[string]*huma.MediaType{typeProblem: {Schema: problem}}}
 	}
@@ -120,8 +127,11 @@ func errorStatuses(r *route) []int {
 	if len(r.in) > 0 {
 		all = append(all, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusRequestTimeout)
 	}
-	if r.path == socketPath {
+	switch r.path {
+	case socketPath:
 		all = append(all, http.StatusUpgradeRequired)
+	case objectPath:
+		all = append(all, http.StatusRequestedRangeNotSatisfiable)
 	}
 	return all
 }

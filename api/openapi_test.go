@@ -78,7 +78,8 @@ func TestOpenAPI(t *testing.T) {
 	}
 	for _, want := range []string{"post /tasks", "get /tasks/{taskId}", "get /tasks/{taskId}/result", "get /network/state", "post /results",
 		"get /status", "post /aggregate", "post /global/tasks", "post /regional/results", "get /local/status", "post /api/tasks",
-		"post /api/v1/tasks", "get /api/v1/events", "put /api/v1/roles", "put /api/v1/mode", "get /ws", "get /livez", "get /readyz", "get /health", "get /metrics"} {
+		"post /api/v1/tasks", "get /api/v1/events", "put /api/v1/roles", "put /api/v1/mode", "get /ws", "get /livez", "get /readyz", "get /health", "get /metrics",
+		"post /api/v1/objects", "get /api/v1/objects", "get /api/v1/objects/{objectId}", "delete /api/v1/objects/{objectId}"} {
 		method, path, _ := strings.Cut(want, " ")
 		if op, ok := d.Paths[path][method]; !ok || op.Summary == "" || op.OperationID == "" {
 			t.Errorf("%s is missing or says nothing", want)

@@ -91,8 +91,16 @@ func (s *Server) holdMemory(x *exchange, n int64) error {
 		return core.Errorf(core.Exhausted, "body", "the bodies of other requests fill the memory set aside for them").
 			WithHint("send large tasks with less parallelism")
 	}
-	x.held = n
+	x.held += n
 	return nil
+}
+
+// needMemory gives back what of the reservation is more than n bytes.
+func (s *Server) needMemory(x *exchange, n int64) {
+	if more := x.held - n; more > 0 {
+		s.bodies.Add(-more)
+		x.held -= more
+	}
 }
 
 func (s *Server) releaseMemory(x *exchange) {

@@ -32,6 +32,7 @@ type route struct {
 	tag          string
 	params       []param       // the path's own are added by the document
 	in           []any         // bodies it takes, one value of each type; none = no body
+	takes        string        // content type of the bodies; empty = JSON
 	out          map[int][]any // success statuses and the types their body may have
 	media        []string      // content types of the success answers; none = JSON
 	bigBody      bool          // the body may carry task data
@@ -48,7 +49,7 @@ func (r *route) pattern() string { return r.method + " " + r.path }
 // routes returns the whole API.
 func (s *Server) routes() []*route {
 	var all []*route
-	for _, group := range [][]*route{s.documentedRoutes(), s.taskRoutes(), s.insightRoutes(), s.workflowRoutes(), s.nodeRoutes(), s.regionRoutes(), s.watchRoutes(), s.probeRoutes()} {
+	for _, group := range [][]*route{s.documentedRoutes(), s.taskRoutes(), s.insightRoutes(), s.workflowRoutes(), s.objectRoutes(), s.nodeRoutes(), s.regionRoutes(), s.watchRoutes(), s.probeRoutes()} {
 		all = append(all, group...)
 	}
 	return all

@@ -37,10 +37,13 @@ type Server struct {
 	document func() ([]byte, error) // built when first asked for
 	hub      *hub
 
-	bodies  atomic.Int64 // bytes of large bodies held right now
-	sse, ws slots
-	sockets sync.WaitGroup // open WebSockets: the http package does not wait for them
-	quit    func()         // called when Serve begins to drain
+	bodies atomic.Int64 // bytes of large bodies held right now
+	// resolving has a place for each task whose objects are put in place: it may take
+	// the memory of the largest task and gives back what it did not need.
+	resolving chan struct{}
+	sse, ws   slots
+	sockets   sync.WaitGroup // open WebSockets: the http package does not wait for them
+	quit      func()         // called when Serve begins to drain
 	// draining ends when quit is called; it is a context so that what waits can
 	// hang on it without a goroutine.
 	draining context.Context
@@ -60,7 +63,7 @@ func New(cfg Config, deps Deps, log zerolog.Logger) (*Server, error) {
 	if err := deps.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, deps: deps, log: log, hub: newHub()}
+	s := &Server{cfg: cfg, deps: deps, log: log, hub: newHub(), resolving: make(chan struct{}, maxResolving)}
 	s.draining, s.quit = context.WithCancel(context.Background())
 	s.sse.most, s.ws.most = int64(cfg.Limits.Streams), int64(cfg.Limits.Sockets)
 	if s.guard, err = newGuard(cfg); err != nil {

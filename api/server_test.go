@@ -236,7 +236,7 @@ func TestNewWantsItsParts(t *testing.T) {
 		"Tasks": func(d *api.Deps) { d.Tasks = nil }, "Global": func(d *api.Deps) { d.Global = nil },
 		"Regional": func(d *api.Deps) { d.Regional = nil }, "Local": func(d *api.Deps) { d.Local = nil },
 		"Node": func(d *api.Deps) { d.Node = nil }, "Roles": func(d *api.Deps) { d.Roles = nil },
-		"Events": func(d *api.Deps) { d.Events = nil }, "Highest": func(d *api.Deps) { d.Highest = nil },
+		"Events": func(d *api.Deps) { d.Events = nil }, "Objects": func(d *api.Deps) { d.Objects = nil }, "Highest": func(d *api.Deps) { d.Highest = nil },
 	}
 	for name, remove := range breaks {
 		d := newNetwork().deps()

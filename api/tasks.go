@@ -52,6 +52,9 @@ func (s *Server) submit(x *exchange) (core.TaskStatus, error) {
 	}
 	spec.Submitter = x.submitter
 	defer s.releaseMemory(x) // what follows may wait long and needs no body
+	if spec, err = s.resolved(x, spec); err != nil {
+		return core.TaskStatus{}, err
+	}
 	switch once, err := x.reuse(); {
 	case err != nil:
 		return core.TaskStatus{}, err

@@ -62,6 +62,9 @@ func (s *Server) createWorkflow(x *exchange) error {
 		return err
 	}
 	defer s.releaseMemory(x)
+	if spec, err = s.resolved(x, spec); err != nil {
+		return withoutData(err)
+	}
 	status, err := s.deps.Tasks.Submit(x.r.Context(), spec, key)
 	if err != nil {
 		return withoutData(err)

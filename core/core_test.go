@@ -291,6 +291,20 @@ func TestDigest(t *testing.T) {
 	}
 }
 
+// TestObjectID: the digest of the bytes, in one form; no path is one.
+func TestObjectID(t *testing.T) {
+	id := ObjectOf([]byte("x"))
+	back, err := ParseObjectID(id.String())
+	if err != nil || back != id || id.String() != Sum([]byte("x")).String() {
+		t.Errorf("%s comes back as %s, %v", id, back, err)
+	}
+	for _, bad := range []string{"", id.String()[1:], strings.ToUpper(id.String()), "../" + id.String()[3:], strings.Repeat("/", 64), id.String() + "\x00"} {
+		if _, err := ParseObjectID(bad); KindOf(err) != Invalid {
+			t.Errorf("object id %q gives %v, want invalid", bad, err)
+		}
+	}
+}
+
 // TestResourcesPlus: what machines have adds up, what is free of them does not, and
 // the sum stays in its type.
 func TestResourcesPlus(t *testing.T) {

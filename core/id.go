@@ -128,3 +128,29 @@ func (d *Digest) UnmarshalText(b []byte) error {
 	_, err := hex.Decode(d[:], b)
 	return err
 }
+
+// ObjectID names an object: the SHA-256 sum of its bytes, so that whoever has the
+// bytes can check them. Knowing it is the permission to read. Its text form is that
+// of Digest.
+type ObjectID Digest
+
+// ObjectOf returns the id of an object with these bytes.
+func ObjectOf(b []byte) ObjectID { return ObjectID(Sum(b)) }
+
+// ParseObjectID accepts exactly the form String gives.
+func ParseObjectID(s string) (id ObjectID, err error) {
+	if err := id.UnmarshalText([]byte(s)); err != nil {
+		return id, Errorf(Invalid, "object", "object id %.70q must be %d lower-case hex digits", s, 2*len(id)).
+			WithHint("an object's id is the SHA-256 of its bytes; `tenzro object list` shows those of a node")
+	}
+	return id, nil
+}
+
+// String returns the 64 hex digits.
+func (id ObjectID) String() string { return Digest(id).String() }
+
+// MarshalText implements encoding.TextMarshaler.
+func (id ObjectID) MarshalText() ([]byte, error) { return Digest(id).MarshalText() }
+
+// UnmarshalText accepts exactly the form MarshalText gives.
+func (id *ObjectID) UnmarshalText(b []byte) error { return (*Digest)(id).UnmarshalText(b) }

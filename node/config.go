@@ -20,6 +20,7 @@ type Config struct {
 	HTTP    HTTPConfig
 	Compute ComputeConfig
 	Jobs    JobsConfig
+	Storage StorageConfig
 	Trace   TraceConfig
 	// Version is the build's version, shown in status and health.
 	Version string
@@ -73,6 +74,12 @@ type ComputeConfig struct {
 	CacheMB        int64 // MiB of compiled programs kept on disk; 0 = the default of package compute/wasm
 }
 
+// StorageConfig bounds the objects that are put at this node.
+type StorageConfig struct {
+	ObjectsMB  int64         // MiB on disk; 0 = the default of package storage/disk
+	ObjectsFor time.Duration // how long an object is kept after its last use; 0 = the default
+}
+
 // TraceConfig says where spans go besides the node's own memory.
 type TraceConfig struct {
 	Endpoint string // URL of an OTLP/HTTP collector; empty: nowhere
@@ -116,6 +123,9 @@ func (c Config) Validate() error {
 	}
 	if c.Compute.MaxCelsius < 0 {
 		return core.Errorf(core.Invalid, "compute", "the temperature limit is negative: it is degrees Celsius, 0 for none")
+	}
+	if c.Storage.ObjectsMB < 0 || c.Storage.ObjectsFor < 0 {
+		return core.Errorf(core.Invalid, "storage", "the limits of objects are out of range: they are not negative")
 	}
 	if _, err := compute.ParseSchedule(c.Compute.Hours); err != nil {
 		return err

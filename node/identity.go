@@ -18,7 +18,8 @@ const (
 	PeersFile   = "peers.json"
 	TokensFile  = "tokens.json"
 	RuntimeFile = "runtime.json"
-	CacheDir    = "cache" // a directory: what sandbox children may use
+	CacheDir    = "cache"   // a directory: what sandbox children may use
+	ObjectsDir  = "objects" // a directory: what was put at this node
 )
 
 func (n *Node) path(name string) string { return filepath.Join(n.cfg.Home, name) }

@@ -28,6 +28,8 @@ import (
 	"github.com/tenzro/tenzro/roles/global"
 	"github.com/tenzro/tenzro/roles/local"
 	"github.com/tenzro/tenzro/roles/regional"
+	"github.com/tenzro/tenzro/storage/disk"
+	"github.com/tenzro/tenzro/storage/exchange"
 )
 
 // Node is one running tenzro node.
@@ -67,8 +69,11 @@ type Node struct {
 	engine      *compute.Engine
 	sandbox     *sandbox.Pool // what runs the programs of strangers
 	planners    map[core.TaskType]compute.Planner
+	whole       map[core.TaskType]compute.Planner // of whole jobs: planners, and that of workflows
 	executors   map[core.TaskType]compute.Executor
 	blobs       *dispatch.Blobs
+	kept        *disk.Store     // the objects on this node's disk
+	objects     *exchange.Store // and those of others
 	linkMetrics *dispatch.Metrics
 	gateway     *dispatch.Dispatcher // towards regions
 	region      *dispatch.Dispatcher // towards workers
@@ -107,7 +112,7 @@ func New(cfg Config, log zerolog.Logger) (*Node, error) {
 	n := &Node{cfg: cfg, log: log, registry: prometheus.NewRegistry(), events: event.New(0), started: time.Now(), modes: newModes(cfg.Mode), lookFor: lookFor}
 	n.registerer = n.registry
 	n.tree = service.New("node", log)
-	stages := []func() error{n.buildIdentity, n.buildRoles, n.buildTables, n.buildNetwork, n.buildCompute, n.buildPresence,
+	stages := []func() error{n.buildIdentity, n.buildRoles, n.buildTables, n.buildNetwork, n.buildObjects, n.buildCompute, n.buildPresence,
 		n.buildTrace, n.buildWork, n.buildMetrics, n.buildServer}
 	for _, stage := range stages {
 		if err := stage(); err != nil {
@@ -149,6 +154,10 @@ func (n *Node) Run(ctx context.Context) error {
 	return err
 }
 
+// expireObjects is how often objects are looked through for those that nobody has used
+// for their time.
+const expireObjects = 10 * time.Minute
+
 // populate adds what every node runs, whatever its roles.
 func (n *Node) populate() {
 	n.tree.Add("p2p", n.host)
@@ -159,6 +168,8 @@ func (n *Node) populate() {
 	n.tree.Add("region", n.region)
 	n.tree.Add("keeper", service.Func("keeper", n.keeper.Serve))
 	n.tree.Add("sandbox", n.sandbox)
+	n.tree.Add("objects", service.Func("objects", n.objects.Serve))
+	n.tree.Add("objects-expiry", service.Every("objects-expiry", expireObjects, time.Minute, n.kept.Expire))
 	n.tree.Add("api", n.server)
 	if n.exporter != nil {
 		n.tree.Add("traces", n.exporter)

@@ -20,7 +20,8 @@ func (n *Node) buildServer() error {
 	var err error
 	n.server, err = api.New(api.Config{Addr: c.Addr, MetricsAddr: c.MetricsAddr, Auth: c.Auth, Insecure: c.Insecure,
 		AllowedHosts: c.AllowedHosts, TokensFile: n.path(TokensFile), SeedNames: c.SeedNames, Limits: limits}, api.Deps{
-		Tasks: gatewayTasks{n.coordinator, n}, Insight: gatewayTasks{n.coordinator, n}, Workflows: gatewayTasks{n.coordinator, n}, Global: n.globalView, Regional: n.regionalView, Local: n.localView,
+		Tasks: gatewayTasks{n.coordinator, n}, Insight: gatewayTasks{n.coordinator, n}, Workflows: gatewayTasks{n.coordinator, n},
+		Objects: gatewayObjects{n.objects, n.whole}, Global: n.globalView, Regional: n.regionalView, Local: n.localView,
 		Node: n, Roles: n, Modes: n, Coordinators: n.keeper, Events: n.events, Highest: func() core.NodeType { return n.roleSet().Highest() },
 		Services: n.tree.Health, Gatherer: n.registry, Registerer: n.registerer}, n.log)
 	if err != nil {

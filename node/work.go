@@ -81,11 +81,11 @@ func (n *Node) buildWork() error {
 	}
 	n.host.Spare(n.keeper.keepsWith)
 	n.closers = append(n.closers, n.keeper.close)
-	whole := maps.Clone(n.planners) // of whole jobs: workflows are none of a worker's
-	whole[workflow.Type] = workflow.Planner{Tasks: n.planners}
+	n.whole = maps.Clone(n.planners) // workflows are none of a worker's
+	n.whole[workflow.Type] = workflow.Planner{Tasks: n.planners}
 	n.validator = regional.New(regional.Deps{Signer: n.identity, Region: n.keeper.keeps,
 		Journal: n.keeper, Dispatcher: n.region, Workers: n.workers,
-		Planners: whole, Executors: n.executors, Events: n.events, Spread: n.links.spread, Helping: n.keeper, Restore: n.links.restore,
+		Planners: n.whole, Executors: n.executors, Events: n.events, Spread: n.links.spread, Helping: n.keeper, Restore: n.links.restore,
 		Aggregations: n.groupStates, Pool: n.pool, Changed: n.links.lead, Announce: func(d wire.ResultDigest) { n.announcer.result(d) }, Trace: trace.NewRing(0, n.sink())}, n.log)
 	n.tasks, err = local.New(local.Deps{Signer: n.identity, Engine: n.engine, Capacity: n.capacity, Events: n.events,
 		Accepts: n.acceptsWork, Price: core.Amount(n.cfg.Compute.Price), Trace: n.sink()}, n.log)
@@ -96,7 +96,7 @@ func (n *Node) buildWork() error {
 		Routes: n.links,
 		Regions: global.NewCrossRegion(n.regions, global.Surroundings{Own: n.ownRegion, Nearest: n.links.nextHome, Mode: n.mode,
 			Workers: n.ownWorkers, Looking: n.looking}), Own: n.ownRegion,
-		Planners: whole, Events: n.events, Quota: n.quota, Trace: trace.NewRing(0, n.sink())}, n.log)
+		Planners: n.whole, Events: n.events, Quota: n.quota, Trace: trace.NewRing(0, n.sink())}, n.log)
 	return nil
 }
 

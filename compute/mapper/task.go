@@ -80,7 +80,7 @@ func under(path string, err error) error {
 func (m *Mapper) decode(data json.RawMessage) (*task, error) {
 	t := &task{}
 	if err := wire.DecodeStrictClosed(data, &t.data); err != nil {
-		return nil, compute.Below(err)
+		return nil, m.explained(data, err)
 	}
 	inner := t.data.Task
 	var known bool

@@ -7,7 +7,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/wasm/convert"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/wire"
@@ -75,7 +74,7 @@ func Decode(data []byte) (Task, error) {
 		return t, core.Errorf(core.Invalid, "data", "data has %d bytes; at most %d are allowed", len(data), core.MaxTaskBytes)
 	}
 	if err := wire.DecodeStrictClosed(data, &t); err != nil {
-		return t, compute.Below(err)
+		return t, explained(data, err)
 	}
 	if t.Input != nil {
 		if t.Stdin != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/internal/event"
 	"github.com/tenzro/tenzro/jobs/workflow"
+	"github.com/tenzro/tenzro/storage/storagetest"
 )
 
 // fakeNode is a node behind the real API: the bodies are the contract, only
@@ -34,6 +35,8 @@ type fakeNode struct {
 	second  string // state of the region's second coordinator
 	removed bool   // it is none any more
 
+	objects storagetest.Memory
+
 	asked func() // called when a result is asked for that is not there yet; nil for nothing
 }
 
@@ -41,12 +44,19 @@ func newFakeNode() *fakeNode {
 	return &fakeNode{roles: []string{"global", "local"}, mode: "hybrid", second: "waiting"}
 }
 
+// fakeObjects puts nothing in place: tasks are shown as they came.
+type fakeObjects struct{ *storagetest.Memory }
+
+func (fakeObjects) Resolve(_ context.Context, spec core.TaskSpec) (core.TaskSpec, error) {
+	return spec, nil
+}
+
 // serve returns the URL of the node's API.
 func (f *fakeNode) serve(t testing.TB, cfg api.Config) string {
 	t.Helper()
 	cfg.Addr = "127.0.0.1:0"
 	srv, err := api.New(cfg, api.Deps{
-		Tasks: f, Workflows: f, Insight: f, Node: fakeSelf{f}, Roles: f, Modes: f, Coordinators: f, Events: event.New(0),
+		Tasks: f, Workflows: f, Insight: f, Node: fakeSelf{f}, Roles: f, Modes: f, Coordinators: f, Events: event.New(0), Objects: fakeObjects{&f.objects},
 		Global:   func() api.Global { return f },
 		Regional: func() api.Regional { return nil },
 		Local:    func() api.Local { return nil },

@@ -147,17 +147,17 @@ func (s *shell) grantedFiles(pairs []string) (map[string][]byte, error) {
 
 // runOnNetwork submits the program as a task and waits for its result.
 func (s *shell) runOnNetwork(c *ucli.Context, data json.RawMessage) (json.RawMessage, error) {
-	spec := core.TaskSpec{Type: wasm.Type, Data: data, Requirements: core.Requirements{MemoryMB: c.Int64(flagMemory)},
-		TimeoutMS: c.Duration(flagTimeout).Milliseconds()}
-	text, err := json.Marshal(spec)
+	cl, err := s.connect(c)
 	if err != nil {
 		return nil, err
 	}
-	if len(text) > core.MaxTaskBytes {
-		return nil, core.Errorf(core.Exhausted, "task", "the task has %d bytes with module and input; at most %d are allowed", len(text), core.MaxTaskBytes).
+	if len(data) > core.MaxTaskBytes {
+		return nil, core.Errorf(core.Exhausted, "task", "the task has %d bytes with module and input; at most %d are allowed", len(data), core.MaxTaskBytes).
 			WithHint("strip debug information from the module, or split the input over several tasks")
 	}
-	cl, err := s.connect(c)
+	spec := core.TaskSpec{Type: wasm.Type, Data: uploaded(c.Context, cl, data), Requirements: core.Requirements{MemoryMB: c.Int64(flagMemory)},
+		TimeoutMS: c.Duration(flagTimeout).Milliseconds()}
+	text, err := json.Marshal(spec)
 	if err != nil {
 		return nil, err
 	}
@@ -177,6 +177,29 @@ func (s *shell) runOnNetwork(c *ucli.Context, data json.RawMessage) (json.RawMes
 		return nil, lostSight(status.TaskID, err)
 	}
 	return result.Result, failureOf(result.Status, result.Failure)
+}
+
+// uploadFrom is from what size on, as base64, a module is uploaded once and named from
+// then on.
+const uploadFrom = 256 << 10
+
+// uploaded returns the task with a large module named instead of carried, so that it
+// is sent once and not with each run. A node that does not take it gets it the old way.
+func uploaded(ctx context.Context, cl *client.Client, data json.RawMessage) json.RawMessage {
+	var task struct {
+		Module json.RawMessage `json:"module"`
+	}
+	var code []byte
+	if json.Unmarshal(data, &task) != nil || len(task.Module) < uploadFrom || json.Unmarshal(task.Module, &code) != nil {
+		return data
+	}
+	id := core.ObjectOf(code)
+	if !cl.HasObject(ctx, id) {
+		if _, err := cl.PutObject(ctx, code); err != nil {
+			return data
+		}
+	}
+	return bytes.Replace(data, task.Module, fmt.Appendf(nil, `{"object":%q}`, id), 1)
 }
 
 // lostSight tells of a task that was handed in and cannot be followed.

@@ -104,3 +104,21 @@ func Elements(b []byte, most int) (list [][]byte, n int, ok bool) {
 	})
 	return list, n, ok
 }
+
+// Children calls fn with every member of the object or element of the array that
+// begins at or behind at in b: the key as it is written, without quotes (empty in an
+// array), and where the value begins and ends. Any other value has none.
+func Children(b []byte, at int, fn func(key string, begin, end int)) {
+	at = space(b, at)
+	if at >= len(b) || b[at] != '{' && b[at] != '[' {
+		return
+	}
+	each(b, at, func(key []byte, i int) int {
+		end := valueEnd(b, i)
+		if len(key) > 1 {
+			key = key[1 : len(key)-1]
+		}
+		fn(string(key), i, end)
+		return end
+	})
+}

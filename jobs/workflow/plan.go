@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs/template"
 	"github.com/tenzro/tenzro/wire"
@@ -198,6 +199,9 @@ func (s *planned) mapOver(m *Map) error {
 		return nil
 	}
 	if err := wire.DecodeStrictClosed(m.Over, &s.over); err != nil {
+		if refs, wrong := compute.ReferenceAt(nil, m.Over, 0, len(m.Over), compute.AsJSON, "over"); wrong == nil && len(refs) > 0 {
+			return compute.Unresolved(refs[0])
+		}
 		return at("over", "", err)
 	}
 	if s.over.From == "" {

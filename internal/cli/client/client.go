@@ -23,6 +23,8 @@ const (
 	maxAnswerBytes = 64 << 20
 	callTimeout    = 30 * time.Second
 	dialTimeout    = 5 * time.Second
+	// transferTimeout is what an object may take over a slow link.
+	transferTimeout = 5 * time.Minute
 )
 
 // ErrUnreachable marks errors of a node that could not be connected to or that
@@ -191,26 +193,40 @@ func decode(out any) func(json.RawMessage, error) error {
 	}
 }
 
-// call makes one request. The deadline covers what the node was asked to wait.
+// call makes one request whose answer is JSON. The deadline covers what the node was
+// asked to wait.
 func (c *Client) call(ctx context.Context, method, path string, query url.Values, body []byte) (json.RawMessage, error) {
 	wait, _ := time.ParseDuration(query.Get("wait"))
-	ctx, cancel := context.WithTimeout(ctx, callTimeout+wait)
-	defer cancel()
 	req, err := c.request(ctx, method, path, query, body)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.http.Do(req)
+	return c.checked(c.send(req, callTimeout+wait))
+}
+
+// send makes a request and returns the answer whatever it is.
+func (c *Client) send(req *http.Request, timeout time.Duration) (*http.Response, []byte, error) {
+	ctx, cancel := context.WithTimeout(req.Context(), timeout)
+	defer cancel()
+	resp, err := c.http.Do(req.WithContext(ctx))
 	if err != nil {
-		return nil, c.connectError(ctx, err)
+		return nil, nil, c.connectError(ctx, err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes+1))
 	if err != nil {
-		return nil, c.connectError(ctx, err)
+		return nil, nil, c.connectError(ctx, err)
 	}
 	if len(answer) > maxAnswerBytes {
-		return nil, core.Errorf(core.Exhausted, "read answer", "the node's answer is larger than %d MiB", maxAnswerBytes>>20)
+		return nil, nil, core.Errorf(core.Exhausted, "read answer", "the node's answer is larger than %d MiB", maxAnswerBytes>>20)
+	}
+	return resp, answer, nil
+}
+
+// checked returns the answer if it is good and JSON.
+func (c *Client) checked(resp *http.Response, answer []byte, err error) (json.RawMessage, error) {
+	if err != nil {
+		return nil, err
 	}
 	if resp.StatusCode/100 != 2 {
 		return nil, problem(resp, answer)

@@ -140,6 +140,7 @@ api: {addr: 7070, auth: token, insecure: true, allowedHosts: [a.example, b.examp
 metrics: {addr: "off", seedNames: true}
 compute: {maxCpu: 50, maxMemoryMB: 2048, slots: 3, price: 250, hours: "22:00-06:00", pauseOnBattery: true, maxCelsius: 80, warm: 2, cacheMB: 512}
 jobs: {leaseTtl: 20s, queueTimeout: 1m, maxQueued: 5, speculation: -1, journal: memory, keepFinished: 6, keepFor: 7h, admit: open, members: [12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN]}
+storage: {objectsMB: 64, objectsFor: 48h}
 log: {level: trace, format: json}
 trace: {endpoint: "https://otel.example:4318/"}
 `

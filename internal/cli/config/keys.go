@@ -26,7 +26,7 @@ func Keys() []Key { return slices.Clone(table) }
 
 func newTable() []Key {
 	var all []Key
-	for _, part := range [][]Key{identityKeys(), p2pKeys(), apiKeys(), computeKeys(), jobKeys(), logKeys(), traceKeys()} {
+	for _, part := range [][]Key{identityKeys(), p2pKeys(), apiKeys(), computeKeys(), jobKeys(), storageKeys(), logKeys(), traceKeys()} {
 		all = append(all, part...)
 	}
 	sample := new(Settings)
@@ -187,6 +187,17 @@ func jobKeys() []Key {
 		{Path: "jobs.members", Flag: "region-member", Arg: "NODE",
 			Doc:  "node ids that may keep the region with this one, one or several",
 			bind: func(s *Settings) any { return &s.Members }},
+	}
+}
+
+func storageKeys() []Key {
+	return []Key{
+		{Path: "storage.objectsMB", Flag: "objects-mb", Arg: "MIB", Default: "1024", Min: 1, Max: maxMemoryMB,
+			Doc:  "objects kept on disk in MiB; more is refused with 507",
+			bind: func(s *Settings) any { return &s.Node.Storage.ObjectsMB }},
+		{Path: "storage.objectsFor", Flag: "objects-for", Arg: "TIME", Default: "720h", Min: int64(time.Minute), Max: int64(100 * 365 * 24 * time.Hour),
+			Doc:  "how long an object is kept after its last use",
+			bind: func(s *Settings) any { return &s.Node.Storage.ObjectsFor }},
 	}
 }
 
