@@ -15,7 +15,7 @@ import (
 const (
 	inboundFrames = 64 // received and not yet taken by Recv; the peer waits beyond
 	ackFrames     = 64 // received frames after which an acknowledgement goes out alone
-	ackIdle       = 200 * time.Millisecond
+	ackIdle       = 2 * time.Second
 	closeTimeout  = 2 * time.Second // how long Close waits for the peer to confirm
 )
 
