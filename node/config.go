@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tenzro/tenzro/compute"
+	"github.com/tenzro/tenzro/compute/container"
 	"github.com/tenzro/tenzro/core"
 )
 
@@ -71,6 +72,15 @@ type ComputeConfig struct {
 	MaxCelsius     int   // takes no work when hotter; 0 = whatever its heat
 	Warm           int   // sandbox children kept ready on a node that computes; 0 = none
 	CacheMB        int64 // MiB of compiled programs kept on disk; 0 = the default of package compute/wasm
+	Containers     ContainersConfig
+}
+
+// ContainersConfig is whether strangers' containers are run, and which.
+type ContainersConfig struct {
+	On     bool
+	Socket string           // of the container engine; empty = container.DefaultSocket
+	Images container.Images // the only ones that are run
+	Pull   bool             // have the engine fetch those of them that it does not have
 }
 
 // TraceConfig says where spans go besides the node's own memory.
@@ -116,6 +126,10 @@ func (c Config) Validate() error {
 	}
 	if c.Compute.MaxCelsius < 0 {
 		return core.Errorf(core.Invalid, "compute", "the temperature limit is negative: it is degrees Celsius, 0 for none")
+	}
+	if c.Compute.Containers.On && len(c.Compute.Containers.Images) == 0 {
+		return core.Errorf(core.Invalid, "compute.containerImages", "containers are switched on and no image is allowed").
+			WithHint("allow images by their digest with --container-image, or leave --containers out")
 	}
 	if _, err := compute.ParseSchedule(c.Compute.Hours); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tenzro/tenzro/api"
 	"github.com/tenzro/tenzro/compute"
+	"github.com/tenzro/tenzro/compute/container"
 	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/gossip"
@@ -65,7 +66,8 @@ type Node struct {
 	offered     core.Resources
 	capacity    *compute.Capacity
 	engine      *compute.Engine
-	sandbox     *sandbox.Pool // what runs the programs of strangers
+	sandbox     *sandbox.Pool       // what runs the programs of strangers
+	containers  *container.Executor // runs nothing unless it is switched on
 	planners    map[core.TaskType]compute.Planner
 	executors   map[core.TaskType]compute.Executor
 	blobs       *dispatch.Blobs
@@ -159,6 +161,9 @@ func (n *Node) populate() {
 	n.tree.Add("region", n.region)
 	n.tree.Add("keeper", service.Func("keeper", n.keeper.Serve))
 	n.tree.Add("sandbox", n.sandbox)
+	if n.cfg.Compute.Containers.On {
+		n.tree.Add("containers", n.containers)
+	}
 	n.tree.Add("api", n.server)
 	if n.exporter != nil {
 		n.tree.Add("traces", n.exporter)

@@ -22,6 +22,7 @@ type Planner struct{}
 var (
 	_ compute.Planner = Planner{}
 	_ compute.Program = Planner{}
+	_ compute.Needer  = Planner{}
 )
 
 // Check implements compute.Planner. The cost is that of all the time and the cores: how
@@ -67,6 +68,23 @@ func (Planner) Validate(data, result json.RawMessage) error {
 		return corrupt("is not written in the canonical form")
 	}
 	return nil
+}
+
+// Needs implements compute.Needer: the image. Where it is a hole, any container has to
+// do, which in a map the type of the task does not say.
+func (Planner) Needs(data json.RawMessage) core.TaskType {
+	var t struct {
+		Image json.RawMessage `json:"image"`
+	}
+	var image string
+	if json.Unmarshal(data, &t) != nil || json.Unmarshal(t.Image, &image) != nil {
+		return Type
+	}
+	ref, err := ParseRef(image)
+	if err != nil {
+		return Type
+	}
+	return ref.Runtime()
 }
 
 // Outline implements compute.Program. The code is in the image, so nothing can be left
