@@ -21,6 +21,9 @@ import (
 const (
 	// namePrefix begins the name of everything that is made for a task.
 	namePrefix = "tenzro-"
+	// outcomeGrace is how long after the end of its context it is waited whether a
+	// container was made.
+	outcomeGrace = 3 * time.Second
 	// tidyTimeout bounds removing what one task left.
 	tidyTimeout = time.Minute
 )
@@ -80,9 +83,12 @@ func (b *box) run(ctx context.Context, ref Ref) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	id, err := b.host.engine.Create(ctx, b.name, spec(string(b.e.cfg.Node), b.task, image, b.cpus(), volume))
+	id, err := b.create(ctx, b.name, spec(string(b.e.cfg.Node), b.task, image, b.cpus(), volume))
 	if err != nil {
 		return Result{}, unstartable(err)
+	}
+	if err := ctx.Err(); err != nil { // while it was made
+		return Result{}, err
 	}
 	out := output{left: MaxOutput}
 	if err := b.follow(ctx, id, &out); err != nil {
@@ -93,6 +99,28 @@ func (b *box) run(ctx context.Context, ref Ref) (Result, error) {
 		return Result{}, err
 	}
 	return ended(s, &out, b.task)
+}
+
+// create makes a container. A call that is given up may still have its way after what was
+// made has been removed, so its outcome is waited for a little longer than ctx says.
+func (b *box) create(ctx context.Context, name string, s docker.Spec) (id string, err error) {
+	patient, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(outcomeGrace)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-patient.Done():
+		}
+	})()
+	id, err = b.host.engine.Create(patient, name, s)
+	if errors.Is(err, core.Unavailable) {
+		b.e.dirty.Store(true)
+		b.e.look()
+	}
+	return id, err
 }
 
 // cpus is how many cores the node has for one container.
@@ -114,7 +142,7 @@ func (b *box) grant(ctx context.Context, image docker.Image) (volume string, err
 	if err := b.host.engine.CreateVolume(ctx, name, map[string]string{label: node}); err != nil {
 		return "", err
 	}
-	id, err := b.host.engine.Create(ctx, name, holder(node, image, name))
+	id, err := b.create(ctx, name, holder(node, image, name))
 	if err != nil {
 		return "", err
 	}

@@ -135,13 +135,13 @@ func (e *Engine) attach(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	_, _ = io.WriteString(conn, "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.mu.Lock() // before the answer: the container may be started next
 	b.conn = conn
 	if r.URL.Query().Get("stdin") == "1" {
 		b.stdin = both
 	}
+	e.mu.Unlock()
+	_, _ = io.WriteString(conn, "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
 }
 
 func (e *Engine) start(r *http.Request) (any, *problem) {
