@@ -131,7 +131,7 @@ func TestRealContainerIsHeld(t *testing.T) {
 		"uid": "65534", "gid": "65534", "Groups": "65534", "pid": "1", "variable": "good morning", "args": "7", "granted": "hello",
 		"CapEff": "0000000000000000", "CapPrm": "0000000000000000", "CapBnd": "0000000000000000", "CapInh": "0000000000000000",
 		"CapAmb": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2", "interfaces": "lo ", "processes": "1",
-		"write /tmp": "", "write /data": "",
+		"write /tmp": "", "write /data": "", "Max cpu time": "70", "Max core file size": "0", "Max open files": "1024",
 	} {
 		if told[what] != want && !(what == "Groups" && told[what] == "") {
 			t.Errorf("%s is %q, want %q", what, told[what], want)

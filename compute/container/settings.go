@@ -2,6 +2,7 @@ package container
 
 import (
 	"maps"
+	"math"
 	"path"
 	"slices"
 
@@ -25,6 +26,9 @@ const (
 	label = "tenzro.node"
 	// openFiles is how many files one process may have open.
 	openFiles = 1024
+	// spareSeconds is how much CPU time a process may have beyond what its task can use:
+	// in time the node ends it.
+	spareSeconds = 10
 	// fewShares is the weight of a container where processors are short; what else runs
 	// on the machine has 1024.
 	fewShares = 256
@@ -48,11 +52,18 @@ func spec(node string, t *Task, image docker.Image, cpus float64, files string) 
 			Memory:      t.Limits.MemoryMB << 20, MemorySwap: t.Limits.MemoryMB << 20,
 			NanoCPUs: int64(max(min(t.Limits.CPUs, cpus), MinCPUs) * 1e9), CPUShares: fewShares,
 			PidsLimit: t.Limits.Pids, OomScoreAdj: firstToGo,
-			Ulimits:   []docker.Ulimit{{Name: "nofile", Soft: openFiles, Hard: openFiles}, {Name: "core"}},
+			Ulimits:   ulimits(t.Limits),
 			LogConfig: docker.LogConfig{Type: "none"},
 			Mounts:    mounts(image, files, true),
 		},
 	}
+}
+
+// ulimits bounds each process. The CPU time is that of the whole task: it ends what
+// computes for ever when its node has died and does not come back.
+func ulimits(l Limits) []docker.Ulimit {
+	seconds := int64(math.Ceil(l.timeout().Seconds()*max(1, l.CPUs))) + spareSeconds
+	return []docker.Ulimit{{Name: "nofile", Soft: openFiles, Hard: openFiles}, {Name: "core"}, {Name: "cpu", Soft: seconds, Hard: seconds}}
 }
 
 // holder is a container that is never started: through it the files of a task get into

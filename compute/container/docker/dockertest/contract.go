@@ -68,7 +68,7 @@ func lacking(body []byte, image docker.Image) (lacks []string) {
 // openLimits looks at the lists: ulimits and mounts.
 func openLimits(host map[string]any, image docker.Image) (lacks []string) {
 	limits := fmt.Sprint(host["Ulimits"])
-	for _, want := range []string{"Name:nofile", "Hard:0 Name:core Soft:0"} {
+	for _, want := range []string{"Name:nofile", "Hard:0 Name:core Soft:0", "Name:cpu"} {
 		if !strings.Contains(limits, want) {
 			lacks = append(lacks, "no ulimit "+want)
 		}

@@ -69,6 +69,12 @@ func told() map[string]string {
 			all[name] = strings.TrimSpace(value)
 		}
 	}
+	limits, _ := os.ReadFile("/proc/self/limits")
+	for line := range strings.SplitSeq(string(limits), "\n") {
+		if len(line) > 26 {
+			all[strings.TrimSpace(line[:26])] = strings.Fields(line[26:])[0]
+		}
+	}
 	links, _ := net.Interfaces()
 	for _, l := range links {
 		all["interfaces"] += l.Name + " "
