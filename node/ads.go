@@ -79,7 +79,7 @@ func (n *Node) Describe() wire.Ad {
 // image for them.
 func (n *Node) runtimes() []core.TaskType {
 	types := slices.DeleteFunc(n.engine.Types(), func(t core.TaskType) bool { return t == container.Type })
-	return append(types, n.containers.Runtimes()...)
+	return slices.Sorted(slices.Values(append(types, n.containers.Runtimes()...)))
 }
 
 // Health implements presence.Self.

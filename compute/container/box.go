@@ -220,7 +220,7 @@ func ended(s docker.State, out *output, t *Task) (Result, error) {
 		return r, core.Errorf(core.Corrupt, "engine", "the container engine says that a container runs which it said had ended")
 	case s.OOMKilled && s.ExitCode != 0:
 		return r, &core.Failure{Reason: core.ReasonMemoryLimit,
-			Message: fmt.Sprintf("the program needed more than %d MiB of memory: %s", t.Limits.MemoryMB, tail(r.Stderr))}
+			Message: fmt.Sprintf("the program needed more than %d MiB of memory%s", t.Limits.MemoryMB, tail(r.Stderr))}
 	}
 	return r, r.check()
 }

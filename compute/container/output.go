@@ -28,13 +28,16 @@ type boundedWriter struct {
 func (w *boundedWriter) Write(p []byte) (int, error) {
 	if len(p) > w.all.left {
 		return 0, &core.Failure{Reason: core.ReasonOutputLimit,
-			Message: fmt.Sprintf("the program wrote more than the %d bytes that can be delivered: %s", MaxOutput, tail(w.all.stderr.Bytes()))}
+			Message: fmt.Sprintf("the program wrote more than the %d bytes that can be delivered%s", MaxOutput, tail(w.all.stderr.Bytes()))}
 	}
 	w.all.left -= len(p)
 	return w.to.Write(p)
 }
 
-// tail is the last of what a program had to say.
+// tail is the end of a message: the last of what a program had to say, if it had.
 func tail(stderr []byte) string {
-	return strings.ToValidUTF8(string(stderr[max(0, len(stderr)-maxTail):]), "?")
+	if len(stderr) == 0 {
+		return ""
+	}
+	return ": " + strings.ToValidUTF8(string(stderr[max(0, len(stderr)-maxTail):]), "?")
 }

@@ -97,7 +97,7 @@ func (Planner) Output(result json.RawMessage) ([]byte, error) {
 	r, err := DecodeResult(result)
 	if err == nil && r.ExitCode != 0 {
 		err = &core.Failure{Reason: core.ReasonExecutionFailed,
-			Message: fmt.Sprintf("the program ended with exit code %d: %s", r.ExitCode, tail(r.Stderr))}
+			Message: fmt.Sprintf("the program ended with exit code %d%s", r.ExitCode, tail(r.Stderr))}
 	}
 	return r.Stdout, err
 }
