@@ -41,6 +41,8 @@ const taskTypes = "compute: {input, operations}, a pipeline over numbers (docs/c
 	"vsa_evolution: {kind, dimension, exemplars, seed}, a vector evolved towards exemplars, its fitness the proof's metric (docs/vsa.md); " +
 	"wasm: {module: base64 of a WebAssembly module, function: _start, args, env, stdin: base64, input, files: {path: base64}, " +
 	"limits: {fuel, memoryMB, timeoutMs}}, where {\"object\": id} may stand for module, stdin and files (docs/objects.md); the result is {stdout, stderr, exitCode, fuel, values, files} (docs/wasm.md); " +
+	"container: {image: name@sha256:..., command, args, env, stdin: base64, input, files: {path: base64}, " +
+	"limits: {memoryMB, cpus, pids, timeoutMs}}; the result is {stdout, stderr, exitCode} (docs/containers.md); " +
 	"benchmark: {workload, segments, seed}, how fast a worker is (docs/benchmark.md); " +
 	"workflow: a graph of tasks (docs/workflows.md)"
 

@@ -78,6 +78,22 @@ type Program interface {
 	Output(result json.RawMessage) ([]byte, error)
 }
 
+// Needer is what a planner has besides when not every worker that announces its type can
+// run every task of it.
+type Needer interface {
+	// Needs returns what else a worker has to announce for data, which may be wrong or
+	// have holes; "" for nothing.
+	Needs(data json.RawMessage) core.TaskType
+}
+
+// NeedsOf returns what a worker has to announce, besides the task's type, to run data.
+func NeedsOf(p Planner, data json.RawMessage) core.TaskType {
+	if n, ok := p.(Needer); ok {
+		return n.Needs(data)
+	}
+	return ""
+}
+
 // MetricOf returns the quality of a result that p's Validate accepted: 1 where
 // results are exact.
 func MetricOf(p Planner, data, result json.RawMessage) (float64, error) {

@@ -157,6 +157,7 @@ func TestTaskSpec(t *testing.T) {
 		"submitter":             func(s *TaskSpec) { s.Submitter = strings.Repeat("x", MaxSubmitter+1) },
 		"requirements.maxPrice": func(s *TaskSpec) { s.Requirements.MaxPrice = MaxAmount + 1 },
 		"requirements.cpu":      func(s *TaskSpec) { s.Requirements.CPU = 101 },
+		"requirements.runtime":  func(s *TaskSpec) { s.Requirements.Runtime = "container/0123456789abcdef0123456" },
 		"requirements.memoryMB": func(s *TaskSpec) { s.Requirements.MemoryMB = -1 },
 	} {
 		s := good

@@ -8,7 +8,13 @@ type Requirements struct {
 	CPU      int    `json:"cpu,omitempty"`      // percent of one node's CPU, 0..100
 	MemoryMB int64  `json:"memoryMB,omitempty"` // MiB, 0..MaxMemoryMB
 	MaxPrice Amount `json:"maxPrice,omitempty"` // the most a worker may ask per million operations; 0 = any
+	// Runtime is what a worker has to announce besides the type of the task, for example
+	// the image of its container. The network finds it in the data; empty = nothing.
+	Runtime TaskType `json:"runtime,omitempty"`
 }
+
+// MaxRuntimeBytes bounds the name of something that a worker announces.
+const MaxRuntimeBytes = 32
 
 // MaxMemoryMB bounds a requirement: 16 TiB.
 const MaxMemoryMB = 16 << 20
@@ -23,6 +29,10 @@ func (r Requirements) Validate() error {
 	}
 	if r.MaxPrice > MaxAmount {
 		return Errorf(Invalid, "requirements.maxPrice", "requirements.maxPrice is %d; at most %d", r.MaxPrice, MaxAmount)
+	}
+	if len(r.Runtime) > MaxRuntimeBytes {
+		return Errorf(Invalid, "requirements.runtime", "requirements.runtime has %d bytes; at most %d", len(r.Runtime), MaxRuntimeBytes).
+			WithHint("leave it out: it is found in the data")
 	}
 	if int(r.MinTier) >= len(tierNames) {
 		return Errorf(Invalid, "requirements.minTier", "requirements.minTier %d does not exist", r.MinTier)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenzro/tenzro/compute/container"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs/dispatch"
 	"github.com/tenzro/tenzro/registry/presence"
@@ -71,7 +72,14 @@ func (n *Node) announced() core.Capability {
 func (n *Node) Describe() wire.Ad {
 	_, slots := n.capacity.Slots()
 	return wire.Ad{NodeID: n.identity.ID(), Region: n.homeRegion(), Roles: n.roleSet().Names(), Can: n.announced(), Tier: n.tier(),
-		Arch: runtime.GOARCH, Resources: n.offered, Accelerators: n.profile.Accelerators, Runtimes: n.engine.Types(), MaxSlots: slots}
+		Arch: runtime.GOARCH, Resources: n.offered, Accelerators: n.profile.Accelerators, Runtimes: n.runtimes(), MaxSlots: slots}
+}
+
+// runtimes is what this node runs now: containers only while there is an engine and an
+// image for them.
+func (n *Node) runtimes() []core.TaskType {
+	types := slices.DeleteFunc(n.engine.Types(), func(t core.TaskType) bool { return t == container.Type })
+	return slices.Sorted(slices.Values(append(types, n.containers.Runtimes()...)))
 }
 
 // Health implements presence.Self.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tenzro/tenzro/compute"
+	"github.com/tenzro/tenzro/compute/container"
 	"github.com/tenzro/tenzro/core"
 )
 
@@ -72,6 +73,15 @@ type ComputeConfig struct {
 	MaxCelsius     int   // takes no work when hotter; 0 = whatever its heat
 	Warm           int   // sandbox children kept ready on a node that computes; 0 = none
 	CacheMB        int64 // MiB of compiled programs kept on disk; 0 = the default of package compute/wasm
+	Containers     ContainersConfig
+}
+
+// ContainersConfig is whether strangers' containers are run, and which.
+type ContainersConfig struct {
+	On     bool
+	Socket string           // of the container engine; empty = container.DefaultSocket
+	Images container.Images // the only ones that are run
+	Pull   bool             // have the engine fetch those of them that it does not have
 }
 
 // StorageConfig bounds the objects that are put at this node.
@@ -126,6 +136,10 @@ func (c Config) Validate() error {
 	}
 	if c.Storage.ObjectsMB < 0 || c.Storage.ObjectsFor < 0 {
 		return core.Errorf(core.Invalid, "storage", "the limits of objects are out of range: they are not negative")
+	}
+	if c.Compute.Containers.On && len(c.Compute.Containers.Images) == 0 {
+		return core.Errorf(core.Invalid, "compute.containerImages", "containers are switched on and no image is allowed").
+			WithHint("allow images by their digest with --container-image, or leave --containers out")
 	}
 	if _, err := compute.ParseSchedule(c.Compute.Hours); err != nil {
 		return err

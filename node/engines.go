@@ -5,6 +5,7 @@ import (
 
 	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/benchmark"
+	"github.com/tenzro/tenzro/compute/container"
 	"github.com/tenzro/tenzro/compute/mapper"
 	"github.com/tenzro/tenzro/compute/vector"
 	"github.com/tenzro/tenzro/compute/vsa"
@@ -25,8 +26,11 @@ func (n *Node) engines() (map[core.TaskType]engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := n.buildContainers(); err != nil {
+		return nil, err
+	}
 	all := map[core.TaskType]engine{vector.Type: vector.New(), vsa.Type: vsa.Programs{}, vsa.EvolutionType: vsa.Evolution{},
-		wasm.Type: programs}
+		wasm.Type: programs, container.Type: n.containers}
 	planners, executors := map[core.TaskType]compute.Planner{}, map[core.TaskType]compute.Executor{}
 	for t, e := range all {
 		planners[t], executors[t] = e, e

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tenzro/tenzro/api"
 	"github.com/tenzro/tenzro/compute"
+	"github.com/tenzro/tenzro/compute/container"
 	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/gossip"
@@ -67,7 +68,8 @@ type Node struct {
 	offered     core.Resources
 	capacity    *compute.Capacity
 	engine      *compute.Engine
-	sandbox     *sandbox.Pool // what runs the programs of strangers
+	sandbox     *sandbox.Pool       // what runs the programs of strangers
+	containers  *container.Executor // runs nothing unless it is switched on
 	planners    map[core.TaskType]compute.Planner
 	whole       map[core.TaskType]compute.Planner // of whole jobs: planners, and that of workflows
 	executors   map[core.TaskType]compute.Executor
@@ -170,6 +172,9 @@ func (n *Node) populate() {
 	n.tree.Add("sandbox", n.sandbox)
 	n.tree.Add("objects", service.Func("objects", n.objects.Serve))
 	n.tree.Add("objects-expiry", service.Every("objects-expiry", expireObjects, time.Minute, n.kept.Expire))
+	if n.cfg.Compute.Containers.On {
+		n.tree.Add("containers", n.containers)
+	}
 	n.tree.Add("api", n.server)
 	if n.exporter != nil {
 		n.tree.Add("traces", n.exporter)

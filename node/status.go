@@ -90,7 +90,7 @@ func (n *Node) Profile() api.Profile {
 			out.EligibleRoles = append(out.EligibleRoles, r.Name)
 		}
 	}
-	for _, t := range n.engine.Types() {
+	for _, t := range n.runtimes() {
 		out.TaskTypes = append(out.TaskTypes, string(t))
 	}
 	return out

@@ -171,7 +171,7 @@ func TestRefusedOverHTTP(t *testing.T) {
 		`{"type":"vsa","data":{"kind":"binary","dimension":8,"vectors":[{"name":"a","hex":"zz"}],"steps":[]}}`: "data.vectors[0].hex",
 		`{"type":"vsa_evolution","data":{"kind":"binary","dimension":8,"seed":"1","exemplars":[]}}`:            "data.exemplars",
 		`{"type":"benchmark","data":{"workload":"sleep"}}`:                                                     "the workloads are [hash float matrix memory disk vsa]",
-		`{"type":"dream","data":{}}`: `\"benchmark\", \"compute\", \"map\", \"vsa\", \"vsa_evolution\", \"wasm\" or \"workflow\"`,
+		`{"type":"dream","data":{}}`: `\"benchmark\", \"compute\", \"container\", \"map\", \"vsa\", \"vsa_evolution\", \"wasm\" or \"workflow\"`,
 		`{"type":"vsa","requirements":{"cpu":101},"data":{"kind":"binary","dimension":8,"steps":[]}}`:                                "requirements.cpu",
 		`{"type":"vsa","data":{"kind":"binary","dimension":8,"vectors":[],"steps":[{"op":"bind","of":["a","b"],"as":"c","at":{}}]}}`: "data.steps[0].at",
 	} {
@@ -187,10 +187,10 @@ func TestRefusedOverHTTP(t *testing.T) {
 func TestTaskTypesAnnounced(t *testing.T) {
 	n := build(t, config(t, "local"))
 	want := []core.TaskType{"benchmark", "compute", "map", "vsa", "vsa_evolution", "wasm"}
-	if got := n.engine.Types(); !slices.Equal(got, want) {
+	if got := n.Describe().Runtimes; !slices.Equal(got, want) {
 		t.Errorf("it runs %v, want %v", got, want)
 	}
-	if len(n.planners) != len(want) {
+	if len(n.planners) != len(want)+1 { // containers, which run where they are switched on
 		t.Errorf("it plans %d types", len(n.planners))
 	}
 }

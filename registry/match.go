@@ -10,7 +10,8 @@ import (
 // The requirements a Missing can name.
 const (
 	needCompute = "compute"
-	needRuntime = "type"
+	needType    = "type"
+	needRuntime = "runtime"
 	needTier    = "minTier"
 	needCPU     = "cpu"
 	needMemory  = "memoryMB"
@@ -18,7 +19,7 @@ const (
 )
 
 // Missing says which requirement a node does not meet: Requirement is its name
-// in the documented JSON (minTier, cpu, memoryMB), or type, compute or slots.
+// in the documented JSON (minTier, cpu, memoryMB, runtime), or type, compute or slots.
 type Missing struct {
 	Requirement string
 	Want, Have  string
@@ -55,7 +56,7 @@ func HasRoom(n Node, req core.Requirements) *Missing {
 
 // needs is the order in which requirements are checked and explained.
 func needs() []string {
-	return []string{needCompute, needSlots, needRuntime, needTier, needCPU, needMemory}
+	return []string{needCompute, needSlots, needType, needRuntime, needTier, needCPU, needMemory}
 }
 
 // unable returns the first need that e does not meet, "" for none.
@@ -67,6 +68,8 @@ func unable(e *entry, req core.Requirements, task core.TaskType) string {
 	case ad.MaxSlots < 1:
 		return needSlots
 	case task != "" && !slices.Contains(ad.Runtimes, task):
+		return needType
+	case req.Runtime != "" && !slices.Contains(ad.Runtimes, req.Runtime):
 		return needRuntime
 	case ad.Tier < req.MinTier:
 		return needTier
@@ -89,7 +92,7 @@ func missing(need string, n Node, req core.Requirements, task core.TaskType) *Mi
 		m.Have = fmt.Sprint(n.Ad.Can.Names())
 	case needSlots:
 		m.Have = "no slots"
-	case needRuntime:
+	case needType, needRuntime:
 		m.Have = fmt.Sprint(n.Ad.Runtimes)
 	case needTier:
 		m.Have = n.Ad.Tier.String()
@@ -107,8 +110,10 @@ func wanted(need string, req core.Requirements, task core.TaskType) string {
 		return "the compute capability"
 	case needSlots:
 		return "a slot"
-	case needRuntime:
+	case needType:
 		return fmt.Sprintf("task type %q", task)
+	case needRuntime:
+		return fmt.Sprintf("%q", req.Runtime)
 	case needTier:
 		return "tier " + req.MinTier.String()
 	case needCPU:

@@ -268,6 +268,8 @@ func cannot(s *wire.RegionSummary, req core.Requirements, task core.TaskType) st
 	case s.Workers < 1:
 		return needCompute
 	case task != "" && !slices.Contains(s.Runtimes, task):
+		return needType
+	case req.Runtime != "" && !slices.Contains(s.Runtimes, req.Runtime) && len(s.Runtimes) < maxRuntimes: // a full list may lack it
 		return needRuntime
 	case bestTier(s) < req.MinTier:
 		return needTier
@@ -295,8 +297,10 @@ func explainRegions(regions []Region, req core.Requirements, task core.TaskType)
 		return "no region is known"
 	case needs()[stage] == needCompute:
 		return "no region has a live worker"
-	case needs()[stage] == needRuntime:
+	case needs()[stage] == needType:
 		return "no region runs task type " + string(task)
+	case needs()[stage] == needRuntime:
+		return "no region that runs task type " + string(task) + " has " + string(req.Runtime)
 	}
 	return "no region has tier " + req.MinTier.String() + "; best is " + best.String()
 }

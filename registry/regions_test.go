@@ -32,6 +32,26 @@ func heard(t testing.TB, summaries ...*wire.RegionSummary) *Regions {
 	return r
 }
 
+// many is so many images.
+func many(n int) (all []core.TaskType) {
+	for i := range n {
+		all = append(all, core.TaskType(fmt.Sprintf("container/%02d", i)))
+	}
+	return all
+}
+
+// A summary names task types before images, of which there may be too many.
+func TestSummaryNamesTypesFirst(t *testing.T) {
+	table := NewTable(Config{Network: testNet})
+	put(t, table, 1, start(), func(ad *wire.Ad) { ad.Runtimes = append([]core.TaskType{"wasm", "container"}, many(40)...) })
+	put(t, table, 2, start(), func(ad *wire.Ad) { ad.Runtimes = append([]core.TaskType{"compute"}, many(62)[30:]...) })
+	got := table.Summary("us-east", "c", 0, 1, 1, start())
+	want := append([]core.TaskType{"compute", "container", "wasm"}, many(61)...)
+	if !slices.Equal(got.Runtimes, want) || got.Validate() != nil {
+		t.Errorf("%v", got.Runtimes)
+	}
+}
+
 // A coordinator's summary counts and averages its live workers.
 func TestTableSummary(t *testing.T) {
 	table := NewTable(Config{Network: testNet})
@@ -167,6 +187,9 @@ func TestPickRegion(t *testing.T) {
 		{"both full, performance decides", func(s *wire.RegionSummary) { free(0)(s); performs(0.3)(s) }, free(0), core.Requirements{}, "", []core.RegionID{"b", "a"}, ""},
 		{"tier excludes", nil, func(s *wire.RegionSummary) { s.ByTier = map[string]int{"inference": 2} }, core.Requirements{MinTier: core.TierAggregator}, "compute", []core.RegionID{"a"}, ""},
 		{"no tier", nil, nil, core.Requirements{MinTier: core.TierTrainer}, "compute", nil, "no region has tier trainer; best is aggregator"},
+		{"runtime excludes", func(s *wire.RegionSummary) { s.Runtimes = append(s.Runtimes, "container/aa") }, nil, core.Requirements{Runtime: "container/aa"}, "compute", []core.RegionID{"a"}, ""},
+		{"no runtime", nil, nil, core.Requirements{Runtime: "container/aa"}, "compute", nil, "no region that runs task type compute has container/aa"},
+		{"a full list may lack it", nil, func(s *wire.RegionSummary) { s.Runtimes = append(s.Runtimes, many(maxRuntimes-1)...) }, core.Requirements{Runtime: "container/aa"}, "compute", []core.RegionID{"b"}, ""},
 		{"no type", nil, nil, core.Requirements{}, "wasm", nil, "no region runs task type wasm"},
 		{"no worker", none, none, core.Requirements{}, "", nil, "no region has a live worker"},
 	}

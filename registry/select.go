@@ -179,8 +179,10 @@ func (f *funnel) explain(req core.Requirements, task core.TaskType) string {
 	need := needs()[f.stage]
 	s := "nobody has " + wanted(need, req, task)
 	switch need {
-	case needRuntime:
+	case needType:
 		return fmt.Sprintf("nobody runs task type %q", task)
+	case needRuntime:
+		return fmt.Sprintf("nobody that runs task type %q has %q, which this task needs", task, req.Runtime)
 	case needTier:
 		s += "; best here is " + f.tier.String()
 	case needMemory:

@@ -153,6 +153,10 @@ func TestExplain(t *testing.T) {
 		{"tier", []func(*wire.Ad){nil, func(ad *wire.Ad) { ad.Tier = core.TierInference }}, trainer, "compute",
 			"nobody has tier trainer; best here is aggregator"},
 		{"type", []func(*wire.Ad){nil}, trainer, "wasm", `nobody runs task type "wasm"`},
+		{"runtime", []func(*wire.Ad){nil, func(ad *wire.Ad) { ad.Runtimes = []core.TaskType{"container", "container/aa"} }},
+			core.Requirements{Runtime: "container/bb"}, "container", `nobody that runs task type "container" has "container/bb", which this task needs`},
+		{"has the runtime", []func(*wire.Ad){func(ad *wire.Ad) { ad.Runtimes = []core.TaskType{"container", "container/aa"} }},
+			core.Requirements{Runtime: "container/aa"}, "container", ""},
 		{"memory", []func(*wire.Ad){nil, func(ad *wire.Ad) { ad.Tier, ad.Resources.MemoryMB = core.TierTrainer, 4096 }},
 			core.Requirements{MinTier: core.TierTrainer, MemoryMB: 5000}, "compute", "nobody has 5000 MiB of memory; best here is 4096 MiB"},
 		{"only storage", []func(*wire.Ad){func(ad *wire.Ad) { ad.Can = core.CanStore }}, core.Requirements{}, "", "nobody has the compute capability"},
@@ -185,6 +189,7 @@ func TestMissing(t *testing.T) {
 		{Capable(n, core.Requirements{MemoryMB: 9000}, ""), "memoryMB", "9000 MiB of memory (has 8192 MiB)"},
 		{Capable(n, core.Requirements{CPU: 101}, ""), "cpu", "101 % of one node's CPU (has 100 %)"},
 		{Capable(n, core.Requirements{}, "wasm"), "type", `task type "wasm" (has [compute])`},
+		{Capable(n, core.Requirements{Runtime: "container/aa"}, "compute"), "runtime", `"container/aa" (has [compute])`},
 	}
 	if err := table.Beat(id, Free{CPU: 30, MemoryMB: 100, Active: 1}, start()); err != nil {
 		t.Fatal(err)

@@ -1,14 +1,17 @@
 package registry
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/wire"
 )
 
-// maxRuntimes is the most task types a summary names.
+// maxRuntimes is the most a summary names of what workers announce. Types, which have no
+// slash in them, come first: of the rest there may be more than there is room for.
 const maxRuntimes = 64
 
 // Summary describes the table's live workers of a region (and those of none) in
@@ -48,7 +51,9 @@ func sortedKeys(set map[core.TaskType]bool) []core.TaskType {
 	for k := range set {
 		out = append(out, k)
 	}
-	slices.Sort(out)
+	slices.SortFunc(out, func(a, b core.TaskType) int {
+		return cmp.Or(strings.Count(string(a), "/")-strings.Count(string(b), "/"), strings.Compare(string(a), string(b)))
+	})
 	return out[:min(len(out), maxRuntimes)]
 }
 

@@ -29,6 +29,7 @@ var (
 	_ compute.Executor = (*Mapper)(nil)
 	_ compute.Planner  = (*Mapper)(nil)
 	_ compute.Meter    = (*Mapper)(nil)
+	_ compute.Needer   = (*Mapper)(nil)
 )
 
 // New returns an engine for tasks of the types that are in both maps, whose results
@@ -143,6 +144,20 @@ func (m *Mapper) Check(data json.RawMessage) (compute.Cost, error) {
 		return compute.Cost{}, err
 	}
 	return compute.Cost{Elements: len(t.items), Units: t.units, MaxShards: t.maxShards(), Judge: t.judging()}, nil
+}
+
+// Needs implements compute.Needer: what the items need.
+func (m *Mapper) Needs(data json.RawMessage) core.TaskType {
+	var t struct {
+		Task struct {
+			Type core.TaskType   `json:"type"`
+			Data json.RawMessage `json:"data"`
+		} `json:"task"`
+	}
+	if json.Unmarshal(data, &t) != nil {
+		return ""
+	}
+	return compute.NeedsOf(m.planners[t.Task.Type], t.Task.Data)
 }
 
 // judging estimates what Validate computes.

@@ -14,6 +14,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental/sysfs"
 
+	"github.com/tenzro/tenzro/compute/program"
 	"github.com/tenzro/tenzro/compute/wasm/convert"
 	"github.com/tenzro/tenzro/core"
 )
@@ -213,8 +214,8 @@ func (r *run) deliver(req *request, a *answer) error {
 	a.stdout, a.stderr = r.stdout.buf, r.stderr.buf
 	files, total := r.fs.made()
 	switch {
-	case len(files) > MaxFiles:
-		return failed(core.ReasonOutputLimit, "the program left %d files; at most %d can be delivered", len(files), MaxFiles)
+	case len(files) > program.MaxFiles:
+		return failed(core.ReasonOutputLimit, "the program left %d files; at most %d can be delivered", len(files), program.MaxFiles)
 	case r.written+total > MaxOutput:
 		return failed(core.ReasonOutputLimit, "the program left %d bytes of output and files; at most %d can be delivered", r.written+total, int64(MaxOutput))
 	}

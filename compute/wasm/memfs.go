@@ -9,6 +9,8 @@ import (
 
 	exsys "github.com/tetratelabs/wazero/experimental/sys"
 	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/tenzro/tenzro/compute/program"
 )
 
 // Bounds of what a program can make below "/".
@@ -16,7 +18,7 @@ const (
 	maxFSBytes = 64 << 20 // of all files it made
 	maxNodes   = 4096     // files and directories
 	maxOpen    = 1024     // at a time
-	maxRawPath = 4 * MaxPathBytes
+	maxRawPath = 4 * program.MaxPathBytes
 )
 
 // memFS is the file system of one guest, in memory: what the task grants, which
@@ -61,7 +63,7 @@ func (f *memFS) make(dir bool) *node {
 	return n
 }
 
-// grant puts a file there that can only be read. The path is one that badPath
+// grant puts a file there that can only be read. The path is one that program.BadPath
 // accepts.
 func (f *memFS) grant(name string, content []byte) error {
 	dir := f.root
@@ -119,7 +121,7 @@ func split(raw string) (parts []string, slash bool, errno exsys.Errno) {
 	if clean == "" {
 		return nil, true, 0
 	}
-	if badPath(clean) != "" {
+	if program.BadPath(clean) != "" {
 		return nil, false, exsys.EINVAL
 	}
 	return strings.Split(clean, "/"), strings.HasSuffix(raw, "/"), 0

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	exsys "github.com/tetratelabs/wazero/experimental/sys"
+
+	"github.com/tenzro/tenzro/compute/program"
 )
 
 // Mkdir implements exsys.FS.
@@ -144,7 +146,7 @@ func (f *memFS) fits(n *node, from, to string) bool {
 // directory has the given one.
 func within(n *node, at string) bool {
 	for name, child := range n.dir {
-		if below := at + "/" + name; badPath(below) != "" || !within(child, below) {
+		if below := at + "/" + name; program.BadPath(below) != "" || !within(child, below) {
 			return false
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 
+	"github.com/tenzro/tenzro/compute/program"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/wire"
 )
@@ -67,7 +68,7 @@ func corrupt(format string, args ...any) error {
 func (r Result) check() error {
 	total := len(r.Stdout) + len(r.Stderr)
 	for name, content := range r.Files {
-		if why := badPath(name); why != "" {
+		if why := program.BadPath(name); why != "" {
 			return corrupt("has a file %.60q whose name %s", name, why)
 		}
 		total += len(content)
@@ -75,8 +76,8 @@ func (r Result) check() error {
 	switch {
 	case total > MaxOutput:
 		return corrupt("has %d bytes of output; at most %d are allowed", total, MaxOutput)
-	case len(r.Files) > MaxFiles:
-		return corrupt("has %d files; at most %d are allowed", len(r.Files), MaxFiles)
+	case len(r.Files) > program.MaxFiles:
+		return corrupt("has %d files; at most %d are allowed", len(r.Files), program.MaxFiles)
 	case len(r.Values) > maxValues:
 		return corrupt("has %d values; at most %d are allowed", len(r.Values), maxValues)
 	}
@@ -99,7 +100,7 @@ func (r Result) possible(t *Task) error {
 		return corrupt("has values and an exit code")
 	}
 	for name := range r.Files {
-		if t.has(name) {
+		if _, given := t.Files[name]; given {
 			return corrupt("changed the file %.60q, which was given to be read", name)
 		}
 	}
@@ -115,7 +116,7 @@ func (r Result) canonical(raw []byte) bool {
 // isValue reports whether raw can be a value: a finite number, or a string with a
 // number in it.
 func isValue(raw json.RawMessage) bool {
-	if word, ok := asWord(raw); ok {
+	if word, ok := program.AsWord(raw); ok {
 		return isWholeNumber(word) || word == "NaN" || word == "Infinity" || word == "-Infinity"
 	}
 	var f float64

@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
 
+	"github.com/tenzro/tenzro/compute/program"
 	"github.com/tenzro/tenzro/compute/wasm/convert"
 	"github.com/tenzro/tenzro/core"
 )
@@ -56,7 +57,7 @@ func (r *run) name(req *request) error {
 	if req.command() {
 		r.args = []string{programName}
 		for _, raw := range req.Args {
-			word, ok := asArg(raw)
+			word, ok := program.AsArg(raw)
 			if !ok {
 				return fmt.Errorf("argument %d of a command is neither string nor number", len(r.args))
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tenzro/tenzro/compute/program"
 	"github.com/tenzro/tenzro/compute/wasm/convert"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/wire"
@@ -25,17 +26,6 @@ const (
 	MaxFuel         = 1_000_000_000_000_000 // a number that JSON keeps exactly
 	DefaultMemoryMB = 256
 	MaxMemoryMB     = 4096 // all a 32-bit address reaches
-)
-
-// Bounds of what a task grants. The task as a whole is at most core.MaxTaskBytes.
-const (
-	MaxArgs      = 4096
-	MaxEnv       = 256
-	MaxWords     = 1 << 20 // bytes of arguments and environment together
-	MaxFiles     = 256     // granted, and left behind
-	MaxPathBytes = 512
-	MaxPathDepth = 16
-	maxNameBytes = 255
 )
 
 // Task is the data of a task of this type. Byte strings are base64 in JSON.
@@ -106,7 +96,10 @@ func (t *Task) fill() {
 func (t *Task) command() bool { return t.Function == StartFunction }
 
 func (t *Task) check() error {
-	for _, check := range []func() error{t.checkModule, t.Limits.check, t.checkArgs, t.checkEnv, t.checkFiles} {
+	for _, check := range []func() error{t.checkModule, t.Limits.check,
+		func() error { return program.CheckWords("data.args", t.Args) },
+		func() error { return program.CheckEnv(t.Env) },
+		func() error { return program.CheckFiles(t.Files) }} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -127,7 +120,7 @@ func (t *Task) checkModule() error {
 		return invalid(field, "send a core module of version 1, not a component", "data.module has an unknown version of the binary format")
 	case len(t.Module) > convert.MaxInput:
 		return invalid(field, "strip debug information", "data.module has %d bytes; at most %d are allowed", len(t.Module), convert.MaxInput)
-	case len(t.Function) > maxNameBytes || !utf8.ValidString(t.Function) || strings.HasPrefix(t.Function, convert.ReservedPrefix):
+	case len(t.Function) > program.MaxNameBytes || !utf8.ValidString(t.Function) || strings.HasPrefix(t.Function, convert.ReservedPrefix):
 		return invalid("data.function", "name a function that the module exports", "data.function %.40q is not the name of a function", t.Function)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/tenzro/tenzro/compute/program"
 	"github.com/tenzro/tenzro/compute/wasm/convert"
 	"github.com/tenzro/tenzro/compute/wasm/isa"
 )
@@ -21,7 +22,7 @@ func parameters(f *convert.FuncType, args []json.RawMessage) ([]uint64, error) {
 	for i, t := range f.Params {
 		var ok bool
 		if words[i], ok = parameter(t, text(args[i])); !ok {
-			return nil, invalid(argField(i), "write a number that fits", "%s is %.40s, which is no %s", argField(i), args[i], t)
+			return nil, invalid(program.At("data.args", i), "write a number that fits", "%s is %.40s, which is no %s", program.At("data.args", i), args[i], t)
 		}
 	}
 	return words, nil
@@ -29,7 +30,7 @@ func parameters(f *convert.FuncType, args []json.RawMessage) ([]uint64, error) {
 
 // text returns a number's digits, whether or not they were quoted.
 func text(raw json.RawMessage) string {
-	if word, ok := asWord(raw); ok {
+	if word, ok := program.AsWord(raw); ok {
 		return word
 	}
 	return string(bytes.TrimSpace(raw))

@@ -63,6 +63,10 @@ func floors() map[string]int {
 		"integration/sim":        9,
 		"internal/archtest":      10,
 		"integration":            10,
+
+		"compute/program":          1,
+		"compute/container":        4,
+		"compute/container/docker": 3,
 	}
 }
 

@@ -100,7 +100,7 @@ func (s *shell) app() *ucli.App {
 func (s *shell) commands() []*ucli.Command {
 	return []*ucli.Command{
 		s.runCommand(), s.devnetCommand(), s.initCommand(),
-		s.taskCommand(), s.workflowCommand(), s.wasmCommand(), s.objectCommand(), s.networkCommand(), s.nodeCommand(), s.peerCommand(), s.regionCommand(),
+		s.taskCommand(), s.workflowCommand(), s.wasmCommand(), s.containerCommand(), s.objectCommand(), s.networkCommand(), s.nodeCommand(), s.peerCommand(), s.regionCommand(),
 		s.keyCommand(), s.configCommand(), s.tokenCommand(),
 		s.healthcheckCommand(), s.doctorCommand(), s.versionCommand(), s.completionCommand(),
 	}

@@ -112,7 +112,7 @@ func hintForReason(r core.Reason) string {
 	case core.ReasonOutOfFuel:
 		return "allow more with limits.fuel, or --fuel of tenzro wasm run"
 	case core.ReasonMemoryLimit:
-		return "allow more with limits.memoryMB, or --memory of tenzro wasm run"
+		return "allow more with limits.memoryMB, or --memory of tenzro wasm run and tenzro container run"
 	case core.ReasonOutputLimit:
 		return "have the program write less, or split the work over several tasks"
 	case core.ReasonInvalidModule:

@@ -66,7 +66,7 @@ func compareHelp(t *testing.T, name string, path []string) {
 
 // TestEveryCommandExplainsItself: usage on each, a fixed set on the first level.
 func TestEveryCommandExplainsItself(t *testing.T) {
-	want := "run devnet init task workflow wasm object network node peer region key config token healthcheck doctor version completion"
+	want := "run devnet init task workflow wasm container object network node peer region key config token healthcheck doctor version completion"
 	var names []string
 	for _, c := range testRoot().Subcommands {
 		names = append(names, c.Name)

@@ -24,8 +24,8 @@ or, with --type and --data, one of any other type:
    tenzro task submit --type vsa_evolution --data @exemplars.json --parallelism 4
    tenzro task submit --type map --data @rows.json --parallelism 16
 
-The types are compute, map, vsa, vsa_evolution, wasm and benchmark; "tenzro wasm run"
-is the short way to run a program.
+The types are compute, map, vsa, vsa_evolution, wasm, container and benchmark;
+"tenzro wasm run" and "tenzro container run" are the short ways to run a program.
 
 Prints the task's id, or with --wait its result.`
 

@@ -73,20 +73,14 @@ func (s *shell) wasmRun(c *ucli.Context) error {
 func (s *shell) wasmTask(c *ucli.Context) (wasm.Task, error) {
 	t := wasm.Task{Function: c.String(flagFunction), Limits: wasm.Limits{Fuel: c.Int64(flagFuel), MemoryMB: c.Int64(flagMemory),
 		TimeoutMS: c.Duration(flagTimeout).Milliseconds()}}
-	if d := c.Duration(flagTimeout); c.IsSet(flagTimeout) && d < time.Millisecond {
-		return t, usagef("write for example --timeout 30s, or leave it out", "--timeout is %s; it must be 1ms at least", d)
+	err := checkTimeout(c)
+	if err != nil {
+		return t, err
 	}
-	var err error
 	if t.Module, err = s.readModule(c.Args().First()); err != nil {
 		return t, err
 	}
-	for _, word := range c.Args().Tail() {
-		quoted, err := json.Marshal(word)
-		if err != nil {
-			return t, err
-		}
-		t.Args = append(t.Args, quoted)
-	}
+	t.Args = quoted(c.Args().Tail())
 	if t.Env, err = environment(c.StringSlice(flagEnv)); err != nil {
 		return t, err
 	}
@@ -97,6 +91,23 @@ func (s *shell) wasmTask(c *ucli.Context) (wasm.Task, error) {
 		t.Stdin, err = s.readInput("-", input{"stdin", "input", core.MaxTaskBytes, "split the input over several tasks, or redirect it from /dev/null"})
 	}
 	return t, err
+}
+
+// checkTimeout refuses a time that is given and is none.
+func checkTimeout(c *ucli.Context) error {
+	if d := c.Duration(flagTimeout); c.IsSet(flagTimeout) && d < time.Millisecond {
+		return usagef("write for example --timeout 30s, or leave it out", "--timeout is %s; it must be 1ms at least", d)
+	}
+	return nil
+}
+
+// quoted makes words of a command line those of a task.
+func quoted(words []string) (all []json.RawMessage) {
+	for _, word := range words {
+		text, _ := json.Marshal(word) // of a string: never fails
+		all = append(all, text)
+	}
+	return all
 }
 
 // hasInput reports whether somebody has given standard input something to read: a
@@ -147,19 +158,32 @@ func (s *shell) grantedFiles(pairs []string) (map[string][]byte, error) {
 
 // runOnNetwork submits the program as a task and waits for its result.
 func (s *shell) runOnNetwork(c *ucli.Context, data json.RawMessage) (json.RawMessage, error) {
+	const smaller = "strip debug information from the module, or split the input over several tasks"
+	if len(data) > core.MaxTaskBytes { // what is uploaded counts, too
+		return nil, tooLarge(len(data), smaller)
+	}
 	cl, err := s.connect(c)
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > core.MaxTaskBytes {
-		return nil, core.Errorf(core.Exhausted, "task", "the task has %d bytes with module and input; at most %d are allowed", len(data), core.MaxTaskBytes).
-			WithHint("strip debug information from the module, or split the input over several tasks")
-	}
-	spec := core.TaskSpec{Type: wasm.Type, Data: uploaded(c.Context, cl, data), Requirements: core.Requirements{MemoryMB: c.Int64(flagMemory)},
-		TimeoutMS: c.Duration(flagTimeout).Milliseconds()}
+	return s.submitProgram(c, cl, core.TaskSpec{Type: wasm.Type, Data: uploaded(c.Context, cl, data),
+		Requirements: core.Requirements{MemoryMB: c.Int64(flagMemory)}, TimeoutMS: c.Duration(flagTimeout).Milliseconds()}, smaller)
+}
+
+func tooLarge(size int, smaller string) error {
+	return core.Errorf(core.Exhausted, "task", "the task has %d bytes with all its input; at most %d are allowed", size, core.MaxTaskBytes).
+		WithHint(smaller)
+}
+
+// submitProgram submits the task of a program and waits for its result; smaller says
+// what to do when it is too large.
+func (s *shell) submitProgram(c *ucli.Context, cl *client.Client, spec core.TaskSpec, smaller string) (json.RawMessage, error) {
 	text, err := json.Marshal(spec)
 	if err != nil {
 		return nil, err
+	}
+	if len(text) > core.MaxTaskBytes {
+		return nil, tooLarge(len(text), smaller)
 	}
 	status, err := cl.Submit(c.Context, text, c.Bool(flagReuse))
 	if err != nil {
@@ -222,10 +246,7 @@ func (s *shell) cancelled(c *ucli.Context, cl *client.Client, id core.TaskID) er
 // printProgram hands on what the program left: its output, its values, its files
 // and its exit code.
 func (s *shell) printProgram(c *ucli.Context, r wasm.Result) error {
-	if _, err := s.Err.Write(r.Stderr); err != nil {
-		return err
-	}
-	if _, err := s.Out.Write(r.Stdout); err != nil {
+	if err := s.printStreams(r.Stdout, r.Stderr); err != nil {
 		return err
 	}
 	for _, v := range r.Values {
@@ -236,7 +257,21 @@ func (s *shell) printProgram(c *ucli.Context, r wasm.Result) error {
 	if err := s.keepFiles(c.String(flagDir), r.Files); err != nil {
 		return err
 	}
-	if code := guestCode(r.ExitCode); code != ExitOK {
+	return exitOf(r.ExitCode)
+}
+
+// printStreams hands on what a program wrote.
+func (s *shell) printStreams(stdout, stderr []byte) error {
+	if _, err := s.Err.Write(stderr); err != nil {
+		return err
+	}
+	_, err := s.Out.Write(stdout)
+	return err
+}
+
+// exitOf makes the exit code of a program the command's own.
+func exitOf(guest uint32) error {
+	if code := guestCode(guest); code != ExitOK {
 		return &guestExit{code}
 	}
 	return nil

@@ -1,9 +1,11 @@
 package global
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs/workflow"
 	"github.com/tenzro/tenzro/wire"
@@ -26,7 +28,9 @@ func (c *Coordinator) Workflow(ctx context.Context, id core.TaskID) (workflow.St
 // its steps together, with the type of the first.
 func (c *Coordinator) needs(spec core.TaskSpec) (core.Requirements, core.TaskType) {
 	if spec.Type != workflow.Type {
-		return spec.Requirements, spec.Type
+		need := spec.Requirements
+		need.Runtime = cmp.Or(compute.NeedsOf(c.deps.Planners[spec.Type], spec.Data), need.Runtime)
+		return need, spec.Type
 	}
 	plan, err := workflow.Parse(spec.Data, nil)
 	if err != nil { // it was checked before

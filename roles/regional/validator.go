@@ -1,6 +1,7 @@
 package regional
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -124,6 +125,8 @@ func (v *Validator) Take(_ core.NodeID, o *wire.JobOffer) (*dispatch.Ticket, *wi
 // run. A job that is known already gives the execution that is going on, or one
 // that has ended.
 func (v *Validator) record(ctx context.Context, job jobs.Job) (*execution, error) {
+	need := &job.Spec.Requirements.Runtime
+	*need = cmp.Or(compute.NeedsOf(v.deps.Planners[job.Spec.Type], job.Spec.Data), *need)
 	x, first, err := v.enter(job)
 	if err != nil {
 		return nil, err

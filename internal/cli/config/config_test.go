@@ -138,7 +138,8 @@ mode: p2p-primary
 p2p: {port: 1, wsPort: -1, lanPort: 3, listen: [127.0.0.1], bootstrap: ["` + boot + `"], mdns: true, minPeers: 7, standalone: true, reachability: private}
 api: {addr: 7070, auth: token, insecure: true, allowedHosts: [a.example, b.example], rateLimit: 9, maxOpenTasks: 8, maxOpenMB: 7}
 metrics: {addr: "off", seedNames: true}
-compute: {maxCpu: 50, maxMemoryMB: 2048, slots: 3, price: 250, hours: "22:00-06:00", pauseOnBattery: true, maxCelsius: 80, warm: 2, cacheMB: 512}
+compute: {maxCpu: 50, maxMemoryMB: 2048, slots: 3, price: 250, hours: "22:00-06:00", pauseOnBattery: true, maxCelsius: 80, warm: 2, cacheMB: 512,
+  containers: true, containerImages: [sha256:5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f, tools/x@sha256:6060606060606060606060606060606060606060606060606060606060606060], containerSocket: /run/engine.sock, containerPull: true}
 jobs: {leaseTtl: 20s, queueTimeout: 1m, maxQueued: 5, speculation: -1, journal: memory, keepFinished: 6, keepFor: 7h, admit: open, members: [12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN]}
 storage: {objectsMB: 64, objectsFor: 48h}
 log: {level: trace, format: json}
@@ -169,7 +170,7 @@ trace: {endpoint: "https://otel.example:4318/"}
 		"api":       {c.HTTP.Addr + " " + c.HTTP.Auth + " " + fmt.Sprint(c.HTTP.Insecure, c.HTTP.AllowedHosts), "127.0.0.1:7070 token true [a.example b.example]"},
 		"quotas":    {[3]int{c.HTTP.RateLimit, c.HTTP.MaxOpenTasks, c.HTTP.MaxOpenMB}, [3]int{9, 8, 7}},
 		"metrics":   {fmt.Sprint(c.HTTP.MetricsAddr, c.HTTP.SeedNames), "true"},
-		"compute":   {fmt.Sprint(c.Compute), "{50 2048 3 250 22:00-06:00 true 80 2 512}"},
+		"compute":   {fmt.Sprint(c.Compute), "{50 2048 3 250 22:00-06:00 true 80 2 512 {true /run/engine.sock [sha256:5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f tools/x@sha256:6060606060606060606060606060606060606060606060606060606060606060] true}}"},
 		"jobs":      {fmt.Sprint(c.Jobs.LeaseTTL, c.Jobs.QueueTimeout, c.Jobs.MaxQueued, c.Jobs.Speculation), "20s 1m0s 5 -1"},
 		"journal":   {fmt.Sprint(c.Jobs.Journal, c.Jobs.KeepFinished, c.Jobs.KeepFor, c.Jobs.AdmitAny, c.Jobs.Members), "memory6 7h0m0s true [12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN]"},
 		"trace":     {c.Trace.Endpoint, "https://otel.example:4318/v1/traces"},

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenzro/tenzro/compute/container"
 	"github.com/tenzro/tenzro/core"
 )
 
@@ -26,7 +27,7 @@ func Keys() []Key { return slices.Clone(table) }
 
 func newTable() []Key {
 	var all []Key
-	for _, part := range [][]Key{identityKeys(), p2pKeys(), apiKeys(), computeKeys(), jobKeys(), storageKeys(), logKeys(), traceKeys()} {
+	for _, part := range [][]Key{identityKeys(), p2pKeys(), apiKeys(), computeKeys(), containerKeys(), jobKeys(), storageKeys(), logKeys(), traceKeys()} {
 		all = append(all, part...)
 	}
 	sample := new(Settings)
@@ -155,6 +156,23 @@ func computeKeys() []Key {
 		{Path: "compute.cacheMB", Flag: "cache-mb", Arg: "MIB", Default: "1024", Min: 1, Max: maxMemoryMB,
 			Doc:  "compiled programs kept on disk in MiB; what was not used for longest goes first",
 			bind: func(s *Settings) any { return &s.Node.Compute.CacheMB }},
+	}
+}
+
+func containerKeys() []Key {
+	return []Key{
+		{Path: "compute.containers", Flag: "containers", Default: "false",
+			Doc:  "run tasks in containers of the Docker Engine beside the node; read docs/containers.md first: the kernel is shared with them",
+			bind: func(s *Settings) any { return &s.Node.Compute.Containers.On }},
+		{Path: "compute.containerImages", Flag: "container-image", Arg: "IMAGE",
+			Doc:  "the only images that are run, one or several: name@sha256:<digest>, or sha256:<id> of an image built here",
+			bind: func(s *Settings) any { return &s.Images }},
+		{Path: "compute.containerSocket", Flag: "container-socket", Arg: "PATH", Default: container.DefaultSocket,
+			Doc:  "unix socket of the Docker Engine",
+			bind: func(s *Settings) any { return &s.Node.Compute.Containers.Socket }},
+		{Path: "compute.containerPull", Flag: "container-pull", Default: "false",
+			Doc:  "have the engine pull allowed images that it does not have, by digest",
+			bind: func(s *Settings) any { return &s.Node.Compute.Containers.Pull }},
 	}
 }
 

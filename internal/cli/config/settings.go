@@ -9,6 +9,7 @@ import (
 
 	"github.com/multiformats/go-multiaddr"
 
+	"github.com/tenzro/tenzro/compute/container"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/internal/trace/otlp"
 	"github.com/tenzro/tenzro/keys"
@@ -32,6 +33,7 @@ type Settings struct {
 	Mode    string
 	Admit   string
 	Members []string
+	Images  []string
 }
 
 // set stores a value that Key.parse returned.
@@ -80,6 +82,11 @@ func (s *Settings) resolve(report func(path string, err error)) {
 	}
 	if s.Node.Trace.Endpoint, err = otlp.Endpoint(s.Node.Trace.Endpoint); err != nil {
 		report("trace.endpoint", err)
+	}
+	if s.Node.Compute.Containers.Images, err = container.ParseImages(s.Images); err != nil {
+		report("compute.containerImages", err)
+	} else if s.Node.Compute.Containers.On && len(s.Images) == 0 {
+		report("compute.containers", core.Errorf(core.Invalid, "", "no image is allowed: list some in compute.containerImages"))
 	}
 	s.resolveP2P(report)
 	s.resolveGroup(report)

@@ -93,6 +93,7 @@ func Examine(ctx context.Context, in Input) []Line {
 		in.config, in.home, in.key,
 		func() []Line { return in.ports(ctx, found) },
 		in.diskSpace, in.descriptors, in.walls,
+		func() []Line { return in.containers(ctx) },
 		func() []Line { return in.bootstrap(ctx) },
 		func() []Line { return in.running(found) },
 		func() []Line { return in.reachability(found) },

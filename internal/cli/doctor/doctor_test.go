@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"github.com/tenzro/tenzro/api"
+	"github.com/tenzro/tenzro/compute/container"
+	"github.com/tenzro/tenzro/compute/container/docker"
+	"github.com/tenzro/tenzro/compute/container/docker/dockertest"
 	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/internal/cli/client"
@@ -64,6 +67,24 @@ func newPatient(t *testing.T) *patient {
 	p.in = Input{Home: home, KeyFile: keyFile, Config: p.cfg, Version: "v1", System: machine{free: 10 << 30, files: 65536},
 		Client: p.node(), ClockURL: p.clock(0), Runtime: &client.Runtime{PID: 4711, Addrs: p.status.Addrs}}
 	return p
+}
+
+// containers has the node run images named by one digit, of the engine behind socket.
+func (p *patient) containers(socket string, digits ...string) {
+	p.cfg.Compute.Containers = node.ContainersConfig{On: true, Socket: socket}
+	for _, d := range digits {
+		p.cfg.Compute.Containers.Images = append(p.cfg.Compute.Containers.Images, container.Ref{Digest: "sha256:" + strings.Repeat(d, 64)})
+	}
+}
+
+// engine is a container engine with two images; it returns its socket.
+func (p *patient) engine() string {
+	e := dockertest.New(p.t)
+	e.Info.SecurityOptions = append(e.Info.SecurityOptions, "name=rootless")
+	for _, d := range []string{"a", "b"} {
+		e.Add(docker.Image{ID: "sha256:" + strings.Repeat(d, 64), OS: "linux"})
+	}
+	return e.Socket
 }
 
 func (p *patient) listen() net.Listener {
@@ -128,7 +149,7 @@ func TestHealthy(t *testing.T) {
 			t.Errorf("%+v", l)
 		}
 	}
-	if Failed(lines) != 0 || len(lines) != 13 {
+	if Failed(lines) != 0 || len(lines) != 14 {
 		t.Errorf("%d lines, %d failed", len(lines), Failed(lines))
 	}
 }
@@ -190,6 +211,10 @@ func TestFaults(t *testing.T) {
 		"no groups": {func(p *patient) {
 			p.in.System = machine{free: 10 << 30, files: 65536, walls: []sandbox.Protection{{Name: "control groups", Detail: "not delegated"}}}
 		}, "sandbox", OK, "control groups (not delegated)", ""},
+		"containers":            {func(p *patient) { p.containers(p.engine(), "a", "b") }, "containers", OK, "engine 20.10.24 has 2 of 2 allowed images; besides what every engine has: rootless", ""},
+		"an image is missing":   {func(p *patient) { p.containers(p.engine(), "a", "c") }, "containers", Warn, "1 of 2 allowed images; besides what every engine has: rootless: sha256:cccc", "docker pull"},
+		"no image is there":     {func(p *patient) { p.containers(p.engine(), "c") }, "containers", Fail, "0 of 1 allowed images", "docker pull"},
+		"no container engine":   {func(p *patient) { p.containers(filepath.Join(p.in.Home, "none.sock"), "a") }, "containers", Fail, "does not answer", "docker version"},
 		"stopped node":          {func(p *patient) { p.in.Client = p.stopped() }, "node", Fail, "process 4711 but does not answer", "tenzro run"},
 		"no node":               {func(p *patient) { p.in.Client = nil }, "node", Warn, "no node runs from", "tenzro run"},
 		"node not ready":        {func(p *patient) { p.ready = http.StatusServiceUnavailable }, "node", Warn, "1 of 3 peers", "wait"},

@@ -1,4 +1,4 @@
-package wasm
+package program
 
 import (
 	"bytes"
@@ -8,21 +8,22 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tenzro/tenzro/core"
 )
 
-// checkArgs wants words or numbers. Whether they fit the parameters of a function
-// only the module tells.
-func (t *Task) checkArgs() error {
-	if len(t.Args) > MaxArgs {
-		return invalid("data.args", "put long input into stdin or a file", "data.args has %d entries; at most %d are allowed", len(t.Args), MaxArgs)
+// CheckWords wants words or numbers in the list at field, for example "data.args".
+func CheckWords(field string, words []json.RawMessage) error {
+	if len(words) > MaxArgs {
+		return invalid(field, "put long input into stdin or a file", "%s has %d entries; at most %d are allowed", field, len(words), MaxArgs)
 	}
 	total := 0
-	for i, raw := range t.Args {
-		field := argField(i)
+	for i, raw := range words {
 		if total += len(raw); total > MaxWords {
-			return invalid("data.args", "put long input into stdin or a file", "data.args has more than %d bytes", MaxWords)
+			return invalid(field, "put long input into stdin or a file", "%s has more than %d bytes", field, MaxWords)
 		}
-		word, isWord := asWord(raw)
+		field := At(field, i)
+		word, isWord := AsWord(raw)
 		switch {
 		case isWord && strings.ContainsRune(word, 0):
 			return invalid(field, "put binary input into stdin or a file", "%s contains a zero byte", field)
@@ -33,18 +34,19 @@ func (t *Task) checkArgs() error {
 	return nil
 }
 
-func argField(i int) string { return fmt.Sprintf("data.args[%d]", i) }
+// At is the path of entry i of the list at field.
+func At(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i) }
 
-// asArg returns an argument of a command: a string, or a number as it is written.
-func asArg(raw json.RawMessage) (word string, ok bool) {
-	if word, ok = asWord(raw); !ok && isNumber(raw) {
+// AsArg returns an argument of a command: a string, or a number as it is written.
+func AsArg(raw json.RawMessage) (word string, ok bool) {
+	if word, ok = AsWord(raw); !ok && isNumber(raw) {
 		return string(bytes.TrimSpace(raw)), true
 	}
 	return word, ok
 }
 
-// asWord returns the text of a JSON string.
-func asWord(raw json.RawMessage) (word string, ok bool) {
+// AsWord returns the text of a JSON string.
+func AsWord(raw json.RawMessage) (word string, ok bool) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || raw[0] != '"' {
 		return "", false
@@ -57,13 +59,14 @@ func isNumber(raw json.RawMessage) bool {
 	return len(raw) > 0 && (raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9')
 }
 
-func (t *Task) checkEnv() error {
-	if len(t.Env) > MaxEnv {
-		return invalid("data.env", "put long input into a file", "data.env has %d entries; at most %d are allowed", len(t.Env), MaxEnv)
+// CheckEnv checks an environment, the field "data.env".
+func CheckEnv(env map[string]string) error {
+	if len(env) > MaxEnv {
+		return invalid("data.env", "put long input into a file", "data.env has %d entries; at most %d are allowed", len(env), MaxEnv)
 	}
 	total := 0
-	for _, name := range slices.Sorted(maps.Keys(t.Env)) {
-		value := t.Env[name]
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		value := env[name]
 		field := fmt.Sprintf("data.env[%.40q]", name)
 		switch total += len(name) + len(value); {
 		case name == "" || strings.ContainsAny(name, "=\x00"):
@@ -77,13 +80,14 @@ func (t *Task) checkEnv() error {
 	return nil
 }
 
-func (t *Task) checkFiles() error {
-	if len(t.Files) > MaxFiles {
-		return invalid("data.files", "put them into one archive", "data.files has %d entries; at most %d are allowed", len(t.Files), MaxFiles)
+// CheckFiles checks the paths of files, the field "data.files".
+func CheckFiles(files map[string][]byte) error {
+	if len(files) > MaxFiles {
+		return invalid("data.files", "put them into one archive", "data.files has %d entries; at most %d are allowed", len(files), MaxFiles)
 	}
-	names := slices.Sorted(maps.Keys(t.Files))
+	names := slices.Sorted(maps.Keys(files))
 	for _, name := range names {
-		if why := badPath(name); why != "" {
+		if why := BadPath(name); why != "" {
 			return invalid(fmt.Sprintf("data.files[%.60q]", name), "use paths such as data/input.txt", "the file name %.60q %s", name, why)
 		}
 		for parent := name; ; {
@@ -91,7 +95,8 @@ func (t *Task) checkFiles() error {
 			if i < 0 {
 				break
 			}
-			if parent = parent[:i]; t.has(parent) {
+			parent = parent[:i]
+			if _, isFile := files[parent]; isFile {
 				return invalid(fmt.Sprintf("data.files[%.60q]", name), "rename one of them", "the file %.60q is inside %.60q, which is a file too", name, parent)
 			}
 		}
@@ -99,14 +104,9 @@ func (t *Task) checkFiles() error {
 	return nil
 }
 
-func (t *Task) has(file string) bool {
-	_, ok := t.Files[file]
-	return ok
-}
-
-// badPath says what is wrong with the path of a file: it is relative to "/",
-// clean, and short.
-func badPath(name string) string {
+// BadPath says what is wrong with the path of a file, "" for nothing: it is relative to
+// "/", clean, and short.
+func BadPath(name string) string {
 	if len(name) > MaxPathBytes {
 		return fmt.Sprintf("has more than %d bytes", MaxPathBytes)
 	}
@@ -118,9 +118,13 @@ func badPath(name string) string {
 		return fmt.Sprintf("is more than %d levels deep", MaxPathDepth)
 	}
 	for _, p := range parts {
-		if p == "" || p == "." || p == ".." || len(p) > maxNameBytes {
+		if p == "" || p == "." || p == ".." || len(p) > MaxNameBytes {
 			return `has a part that is empty, ".", ".." or too long`
 		}
 	}
 	return ""
+}
+
+func invalid(field, hint, format string, args ...any) error {
+	return core.Errorf(core.Invalid, field, format, args...).WithHint(hint)
 }
