@@ -60,8 +60,8 @@ type Node struct {
 	ads        *ads
 	board      presence.Board
 
-	rest        *compute.Rest          // asked by the pressure service only, once the node runs
-	resting     atomic.Pointer[string] // why no work is taken; see Resting
+	rest        *compute.Rest                 // asked by the pressure service only, once the node runs
+	resting     atomic.Pointer[compute.Pause] // why no work is taken; see Resting
 	offered     core.Resources
 	capacity    *compute.Capacity
 	engine      *compute.Engine

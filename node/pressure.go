@@ -63,20 +63,29 @@ func newPressure(n *Node) service.Service {
 
 // Resting returns why this node takes no work just now; empty when it takes some.
 func (n *Node) Resting() string {
-	if why := n.resting.Load(); why != nil {
-		return *why
+	if p := n.resting.Load(); p != nil {
+		return p.Why
+	}
+	return ""
+}
+
+// tellsRest is what coordinators hear of that: nothing of a rest that does not
+// last, because tasks wait for a busy machine.
+func (n *Node) tellsRest() string {
+	if p := n.resting.Load(); p != nil && p.Lasting {
+		return p.Why
 	}
 	return ""
 }
 
 // setResting remembers why the node rests and logs when that begins or ends.
-func (n *Node) setResting(why string) {
+func (n *Node) setResting(p compute.Pause) {
 	was := n.Resting()
-	n.resting.Store(&why)
+	n.resting.Store(&p)
 	switch {
-	case why != "" && was == "":
-		n.log.Info().Str("why", why).Msg("this node rests: it finishes what it runs and takes nothing new")
-	case why == "" && was != "":
+	case p.Why != "" && was == "":
+		n.log.Info().Str("why", p.Why).Msg("this node rests: it finishes what it runs and takes nothing new")
+	case p.Why == "" && was != "":
 		n.log.Info().Msg("this node takes work again")
 	}
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,41 @@ func TestNodeRests(t *testing.T) {
 	n.rest = compute.NewRest(compute.Rules{}) // its hours have come
 	start(t, n)
 	answers55(t, n)
+}
+
+// TestRestingWorker: a task that only a node at rest could run ends after its
+// queue time, its submitter is told why, and a node that is merely short of memory
+// keeps it waiting.
+func TestRestingWorker(t *testing.T) {
+	t.Parallel()
+	c := config(t, "global", "local")
+	c.Compute.Hours = hoursAround(false)
+	n, err := New(c, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, n)
+	spec := sample()
+	spec.QueueTimeoutMS = 3000
+	g := gatewayTasks{n.coordinator, n}
+	s, err := g.Submit(t.Context(), spec, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the reason to be told", func() error {
+		if why, err := g.Why(t.Context(), s.TaskID); err != nil || !strings.Contains(why.Because, "takes no work now: the only capable worker rests: outside its hours") {
+			return fmt.Errorf("%q, %v", why.Because, err)
+		}
+		return nil
+	})
+	r, err := g.Result(t.Context(), s.TaskID, patience)
+	if err != nil || r.Failure == nil || r.Failure.Reason != core.ReasonNoCapableWorker || !strings.Contains(r.Failure.Message, "outside its hours") {
+		t.Errorf("ended as %+v, %v", r, err)
+	}
+	n.setResting(compute.Pause{Why: "short of memory: 2 % free"})
+	if told := n.tasks.Window().Rests(); told != "" {
+		t.Errorf("coordinators are told %q of a shortage that passes", told)
+	}
 }
 
 // TestNodeWorksInItsHours is the other half.

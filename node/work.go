@@ -88,7 +88,7 @@ func (n *Node) buildWork() error {
 		Planners: whole, Executors: n.executors, Events: n.events, Spread: n.links.spread, Helping: n.keeper, Restore: n.links.restore,
 		Aggregations: n.groupStates, Pool: n.pool, Changed: n.links.lead, Announce: func(d wire.ResultDigest) { n.announcer.result(d) }, Trace: trace.NewRing(0, n.sink())}, n.log)
 	n.tasks, err = local.New(local.Deps{Signer: n.identity, Engine: n.engine, Capacity: n.capacity, Events: n.events,
-		Accepts: n.acceptsWork, Price: core.Amount(n.cfg.Compute.Price), Trace: n.sink()}, n.log)
+		Accepts: n.acceptsWork, Rests: n.tellsRest, Price: core.Amount(n.cfg.Compute.Price), Trace: n.sink()}, n.log)
 	if err != nil {
 		return err
 	}
