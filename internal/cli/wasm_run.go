@@ -71,12 +71,11 @@ func (s *shell) wasmRun(c *ucli.Context) error {
 
 // wasmTask is what the command line describes.
 func (s *shell) wasmTask(c *ucli.Context) (wasm.Task, error) {
-	t := wasm.Task{Function: c.String(flagFunction), Limits: wasm.Limits{Fuel: c.Int64(flagFuel), MemoryMB: c.Int64(flagMemory),
-		TimeoutMS: c.Duration(flagTimeout).Milliseconds()}}
-	if d := c.Duration(flagTimeout); c.IsSet(flagTimeout) && d < time.Millisecond {
-		return t, usagef("write for example --timeout 30s, or leave it out", "--timeout is %s; it must be 1ms at least", d)
-	}
+	t := wasm.Task{Function: c.String(flagFunction), Limits: wasm.Limits{Fuel: c.Int64(flagFuel), MemoryMB: c.Int64(flagMemory)}}
 	var err error
+	if t.Limits.TimeoutMS, err = milliseconds(c, flagTimeout); err != nil {
+		return t, err
+	}
 	if t.Module, err = s.readModule(c.Args().First()); err != nil {
 		return t, err
 	}
