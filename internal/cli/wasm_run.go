@@ -164,7 +164,7 @@ func (s *shell) runOnNetwork(c *ucli.Context, data json.RawMessage) (json.RawMes
 	if err != nil {
 		return nil, err
 	}
-	answer, err := s.poll(c.Context, cl, status.TaskID)
+	answer, err := s.follow(c.Context, cl, status.TaskID)
 	switch {
 	case c.Context.Err() != nil:
 		return nil, s.cancelled(c, cl, status.TaskID)
