@@ -127,6 +127,15 @@ func (w watcher) Advertised(child core.NodeID, ad *wire.Ad) {
 		w.n.log.Warn().Err(err).Str("node", string(child)).Msg("ad refused")
 		return
 	}
+	w.learnt(ad)
+}
+
+// learnt has the board reckon with what a worker says it has now. Another region
+// has no bounds to learn.
+func (w watcher) learnt(ad *wire.Ad) {
+	if !isOtherRegion(ad, w.n.ownRegion()) {
+		w.n.region.Update(w.n.links.workerInfo(ad))
+	}
 	w.n.region.Reconsider()
 }
 

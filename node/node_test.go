@@ -299,7 +299,7 @@ func TestLocalViewRefusals(t *testing.T) {
 	n, _ := run(t, config(t, "local"))
 	for name, spec := range map[string]core.TaskSpec{"an unknown type": {Type: "dreaming", Data: json.RawMessage(`{}`)},
 		"a deadline in the past": {Type: "compute", Data: sample().Data, Deadline: time.Now().Add(-time.Hour)},
-		"bad data": {Type: "compute", Data: json.RawMessage(`{"input":[],"operations":["guess"]}`)}} {
+		"bad data":               {Type: "compute", Data: json.RawMessage(`{"input":[],"operations":["guess"]}`)}} {
 		if err := n.localView().Assign(t.Context(), "task-1", spec); !errors.Is(err, core.Invalid) {
 			t.Errorf("%s: %v", name, err)
 		}

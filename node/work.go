@@ -30,9 +30,8 @@ func (n *Node) buildTables() error {
 
 // buildCompute makes what runs tasks here.
 func (n *Node) buildCompute() error {
-	n.offered = offered(n.profile.Resources, n.cfg.Compute)
-	n.capacity = compute.NewCapacity(n.offered, n.cfg.Compute.Slots)
-	n.capacity.LimitCPU(n.offered.FreeCPU)
+	n.capacity = compute.NewCapacity(n.offered(), n.cfg.Compute.Slots)
+	n.capacity.LimitCPU(n.offered().FreeCPU)
 	n.planners, n.executors = map[core.TaskType]compute.Planner{}, map[core.TaskType]compute.Executor{}
 	engines, err := n.engines()
 	if err != nil {
