@@ -63,6 +63,7 @@ type Node struct {
 
 	rest        *compute.Rest                 // asked by the pressure service only, once the node runs
 	resting     atomic.Pointer[compute.Pause] // why no work is taken; see Resting
+	power       atomic.Pointer[compute.Power] // as it was seen last
 	capacity    *compute.Capacity
 	engine      *compute.Engine
 	sandbox     *sandbox.Pool // what runs the programs of strangers

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/internal/event"
 	"github.com/tenzro/tenzro/wire"
 )
 
@@ -91,6 +92,44 @@ func TestNodeWorksInItsHours(t *testing.T) {
 		t.Fatalf("rests: %s", why)
 	}
 	answers55(t, n)
+}
+
+// TestPressureIsTold: watchers hear once that the machine has become short of memory
+// or disk, and once that it has recovered; a busy CPU is no reason.
+//
+// spec 0.74
+func TestPressureIsTold(t *testing.T) {
+	n := build(t, config(t, "local"))
+	told := n.events.Subscribe(event.Live, 16)
+	defer told.Close()
+	pressure := compute.NewPressure(criticalShare, recoveredShare)
+	for _, memory := range []float64{0.5, 0.05, 0.01, 0.07, 0.10, 0.06} {
+		n.pressed(pressure, core.Capacity{CPU: 0.01, Memory: memory, Storage: 0.5})
+	}
+	for _, want := range []event.Event{{Name: event.ResourceCritical, Data: core.Capacity{CPU: 0.01, Memory: 0.05, Storage: 0.5}},
+		{Name: event.ResourceRecovered, Data: core.Capacity{CPU: 0.01, Memory: 0.10, Storage: 0.5}}} {
+		if got := <-told.C(); got.Name != want.Name || got.Data != want.Data {
+			t.Errorf("told %+v, want %+v", got, want)
+		}
+	}
+	if len(told.C()) != 0 {
+		t.Errorf("told %+v too", <-told.C())
+	}
+}
+
+// TestPowerIsShown: the profile says what is known of supply and heat, and nothing
+// where nothing is.
+//
+// spec 0.17
+func TestPowerIsShown(t *testing.T) {
+	n := &Node{}
+	for _, p := range []compute.Power{{OnBattery: true, ChargePercent: 40, Celsius: 71}, {ChargePercent: -1}} {
+		n.power.Store(&p)
+		got := n.shownPower()
+		if got.OnBattery != p.OnBattery || got.Celsius != p.Celsius || (got.ChargePercent != nil) != (p.ChargePercent >= 0) || got.ChargePercent != nil && *got.ChargePercent != 40 {
+			t.Errorf("%+v is shown as %+v", p, got)
+		}
+	}
 }
 
 // TestHoursAreChecked: a schedule that cannot be read keeps the node from
