@@ -194,9 +194,18 @@ type Profile struct {
 	CPUModel      string             `json:"cpuModel"`
 	Resources     core.Resources     `json:"resources"`
 	Accelerators  []core.Accelerator `json:"accelerators"`
+	Power         Power              `json:"power"`
 	Tier          core.Tier          `json:"tier"`
 	Capabilities  []string           `json:"capabilities"`  // core.Capability.Names
 	EligibleRoles []string           `json:"eligibleRoles"` // roles whose minimum this machine meets
 	TaskTypes     []string           `json:"taskTypes"`     // engines this node can run
 	MeasuredAt    time.Time          `json:"measuredAt,omitzero"`
+}
+
+// Power is the machine's supply and heat, as far as its system tells, seen within
+// the last 15 seconds on a node that computes and at its start on others.
+type Power struct {
+	OnBattery     bool    `json:"onBattery"`               // and not being fed
+	ChargePercent *int    `json:"chargePercent,omitempty"` // of the least charged battery; absent without one
+	Celsius       float64 `json:"celsius,omitzero"`        // of the hottest sensor; absent when the system shows none
 }

@@ -18,7 +18,7 @@ func TestNodeAnswers(t *testing.T) {
 		"/api/v1/node": `{"id":"node123","version":"1.2.3","network":"testnet","region":"","type":"global","roles":[],"tier":"","mode":"","state":"online",` +
 			`"startedAt":"0001-01-01T00:00:00Z","uptimeS":0,"peers":0,"minPeers":0,"addrs":[],"http":"","metrics":"","creditsEarned":"0","activeTasks":0,"queued":0}`,
 		"/api/v1/node/profile": `{"os":"linux","arch":"","cpuModel":"","resources":{"cores":0,"cpuScore":0,"memoryMB":0,"diskMB":0,"freeCpu":0,"freeMemoryMB":0,"freeDiskMB":0},` +
-			`"accelerators":[],"tier":"aggregator","capabilities":[],"eligibleRoles":[],"taskTypes":[]}`,
+			`"accelerators":[],"power":{"onBattery":false},"tier":"aggregator","capabilities":[],"eligibleRoles":[],"taskTypes":[]}`,
 		"/api/v1/peers": `{"peers":[{"id":"node456","addrs":[],"direction":"inbound"}]}`,
 		"/api/v1/roles": `{"roles":["global","regional","local"]}`,
 		"/api/v1/mode":  `{"mode":"hybrid"}`,

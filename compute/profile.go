@@ -48,7 +48,13 @@ func Measure(ctx context.Context, dir string) (Profile, error) {
 	return p, nil
 }
 
-// static reads sizes that do not change while the process runs.
+// Sizes reads what Measure does but for the speed and the accelerators, which takes
+// no time: cores, memory and disk may come and go while the process runs.
+func Sizes(ctx context.Context, dir string) (core.Resources, error) {
+	return static(ctx, dir, os.DirFS("/"))
+}
+
+// static reads sizes.
 func static(ctx context.Context, dir string, root fs.FS) (core.Resources, error) {
 	m, err := mem.VirtualMemoryWithContext(ctx)
 	if err != nil {

@@ -23,6 +23,14 @@ type Rules struct {
 	MaxCelsius     int // rest above; 0 = never for heat
 }
 
+// Pause is why a machine takes no work just now; the zero value: it takes some.
+type Pause struct {
+	Why string // for people
+	// Lasting: until the hours, the power or the heat change, which work that ends
+	// does not bring about. A machine that is short of memory is merely busy.
+	Lasting bool
+}
+
 // Rest decides whether a machine takes work from others now. What runs already
 // goes on. It is not safe for concurrent use.
 type Rest struct {
@@ -38,23 +46,23 @@ func NewRest(rules Rules) *Rest {
 }
 
 // Observe takes what is seen of the machine at a time in its own zone and
-// returns why it rests, for people; empty when it works.
-func (r *Rest) Observe(now time.Time, p Power, free core.Capacity) string {
+// returns why it rests.
+func (r *Rest) Observe(now time.Time, p Power, free core.Capacity) Pause {
 	_, scarce := r.memory.Observe(core.Capacity{CPU: 1, Memory: free.Memory, Storage: 1})
 	if limit := float64(r.rules.MaxCelsius); limit > 0 {
 		r.hot = p.Celsius > limit || r.hot && p.Celsius > limit-coolerBy
 	}
 	switch {
 	case !r.rules.Hours.Open(now):
-		return fmt.Sprintf("outside its hours (%s); back %s", r.rules.Hours, r.rules.Hours.Next(now).Format("Mon 15:04"))
+		return Pause{fmt.Sprintf("outside its hours (%s); back %s", r.rules.Hours, r.rules.Hours.Next(now).Format("Mon 15:04")), true}
 	case r.rules.PauseOnBattery && p.OnBattery:
-		return "on battery" + charge(p.ChargePercent)
+		return Pause{"on battery" + charge(p.ChargePercent), true}
 	case r.hot:
-		return fmt.Sprintf("hot: %.0f degrees, at most %d", p.Celsius, r.rules.MaxCelsius)
+		return Pause{fmt.Sprintf("hot: %.0f degrees, at most %d", p.Celsius, r.rules.MaxCelsius), true}
 	case scarce:
-		return fmt.Sprintf("short of memory: %.0f %% free", 100*free.Memory)
+		return Pause{Why: fmt.Sprintf("short of memory: %.0f %% free", 100*free.Memory)}
 	}
-	return ""
+	return Pause{}
 }
 
 func charge(percent int) string {

@@ -1,6 +1,7 @@
 package compute_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -48,8 +49,9 @@ func TestRest(t *testing.T) {
 			rest := compute.NewRest(c.rules)
 			for i, look := range c.looks {
 				free := core.Capacity{CPU: 0, Memory: look.memory, Storage: 0}
-				if got := rest.Observe(look.at, look.power, free); got != look.resting {
-					t.Errorf("look %d: %q, want %q", i, got, look.resting)
+				want := compute.Pause{Why: look.resting, Lasting: look.resting != "" && !strings.HasPrefix(look.resting, "short of memory")}
+				if got := rest.Observe(look.at, look.power, free); got != want {
+					t.Errorf("look %d: %v, want %v", i, got, want)
 				}
 			}
 		})

@@ -71,6 +71,7 @@ func TestBadInput(t *testing.T) {
 		{"more than one CPU", `{"type":"compute","requirements":{"cpu":101},"data":{"input":[1],"operations":["sum"]}}`, "requirements.cpu", 0},
 		{"a string for a number", `{"type":"compute","requirements":{"cpu":"80"},"data":{"input":[1],"operations":["sum"]}}`, "requirements.cpu", 0},
 		{"negative time", `{"type":"compute","timeoutMs":-1,"data":{"input":[1],"operations":["sum"]}}`, "timeoutMs", 0},
+		{"a deadline in the past", `{"type":"compute","deadline":"2026-01-01T00:00:00Z","data":{"input":[1],"operations":["sum"]}}`, "deadline", 0},
 		{"not JSON", `{"type":`, "type", 0},
 		{"two values", documentedTask + documentedTask, "body", 0},
 		{"an array", `[]`, "body", 0},
@@ -87,6 +88,19 @@ func TestBadInput(t *testing.T) {
 			}
 		})
 	}
+	t.Run("workflows", func(t *testing.T) {
+		global := n.Global.In(t)
+		million := strings.TrimSuffix(strings.Repeat("1,", 1_000_000), ",")
+		for body, field := range map[string]string{
+			`{"steps":[{"id":"a","after":["b"],"task":` + documentedTask + `},{"id":"b","after":["a"],"task":` + documentedTask + `}]}`: "steps[0]",
+			`{"steps":[{"id":"a","after":["nobody"],"task":` + documentedTask + `}]}`:                                                   "steps[0].after[0]",
+			`{"steps":[{"id":"a","map":{"over":[` + million + `]},"task":` + documentedTask + `}]}`:                                     "steps[0].map.over",
+		} {
+			if p := refusal(t, global.Post("/api/v1/workflows", body)); p.Field != field {
+				t.Errorf("%.60s: field %q, %q; want %q", body, p.Field, p.Detail, field)
+			}
+		}
+	})
 	t.Run("ids that are none", func(t *testing.T) {
 		global := n.Global.In(t)
 		for _, id := range []string{"a%2Fb", "..%2F..%2Fetc%2Fpasswd", "a%00b", "%20", strings.Repeat("a", 200), "a.b"} {
@@ -99,6 +113,10 @@ func TestBadInput(t *testing.T) {
 		body := `{"taskId":"a/b","type":"compute","data":{"input":[1],"operations":["sum"]}}`
 		for _, node := range []*testnet.Node{n.Regional.In(t), n.Locals[0].In(t)} {
 			if p := refusal(t, node.Post("/tasks", body)); p.Field != "taskId" {
+				t.Errorf("%s: field %q, %q", node.Name, p.Field, p.Detail)
+			}
+			late := `{"taskId":"late","type":"compute","deadline":"2026-01-01T00:00:00Z","data":{"input":[1],"operations":["sum"]}}`
+			if p := refusal(t, node.Post("/tasks", late)); p.Field != "deadline" {
 				t.Errorf("%s: field %q, %q", node.Name, p.Field, p.Detail)
 			}
 		}

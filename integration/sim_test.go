@@ -129,7 +129,7 @@ func (r *simRegion) Explain(u *jobs.Unit, now time.Time) string {
 
 // Beat implements dispatch.Watcher.
 func (r *simRegion) Beat(id core.NodeID, m *wire.Pull) {
-	_ = r.workers.Beat(id, registry.Free{CPU: m.FreeCPU, MemoryMB: m.FreeMemoryMB, Active: m.Active}, time.Now())
+	_, _ = r.workers.Beat(id, registry.Free{CPU: m.FreeCPU, MemoryMB: m.FreeMemoryMB, Active: m.Active}, time.Now())
 }
 
 // Advertised implements dispatch.Watcher.

@@ -44,6 +44,10 @@ func TestProgramOnTheNetwork(t *testing.T) {
 	if len(result.Proofs) == 0 || len(result.Workers) != 1 {
 		t.Errorf("%d proofs by %v", len(result.Proofs), result.Workers)
 	}
+	speed := n.Global.Completed(n.Global.Submit(`{"type":"benchmark","data":{"workload":"wasm","segments":3,"seed":"9"}}`), time.Minute)
+	if !strings.Contains(string(speed.Result), `"unit":"Mfuel/s"`) {
+		t.Errorf("how fast programs run: %s", speed.Result)
+	}
 	file := filepath.Join(t.TempDir(), "add.wasm")
 	if err := os.WriteFile(file, wasmtest.Module(t, adderText), 0o600); err != nil {
 		t.Fatal(err)

@@ -13,8 +13,13 @@ import (
 // Match is what the owner of a board knows about one child and one unit.
 type Match struct {
 	Capable bool    // could ever run it
+	Resting bool    // takes nothing until it says otherwise; what it holds it may keep
 	Score   float64 // among capable ones, higher is offered first
 }
+
+// Available reports whether the child may be counted on: it could run the unit
+// and does not rest.
+func (m Match) Available() bool { return m.Capable && !m.Resting }
 
 // Matcher judges children. It is called many times per unit: keep it cheap.
 type Matcher interface {

@@ -15,10 +15,11 @@ type Facts struct {
 	Queued   int           // units of all tasks that wait
 	Ahead    int           // of those that ask for the same, how many come first; at most maxAhead
 	Children int           // nodes that are linked
-	Capable  int           // of them could run it, whether they have time or not
+	Capable  int           // of them could run it, whether they have time or not, and do not rest
+	Resting  int           // of them could run it but rest
 	Free     int           // of those have room and asked for work
 	Tried    int           // nodes that could, but failed it before
-	Missing  string        // the requirement that nobody meets, when Capable and Tried are 0
+	Missing  string        // the requirement that nobody meets, or why who could rests, when Capable and Tried are 0
 	Backoff  time.Duration // until the next try of what waits after a lost attempt; 0 = now
 	Lost     int           // attempts of it that were lost
 }
@@ -64,7 +65,12 @@ func (b *Board) waiting(f *Facts, it *item, now time.Time) {
 	f.Backoff = max(0, it.ready.Sub(now))
 	f.Ahead = it.ahead()
 	for _, c := range b.children {
-		if !it.isFor(c) || !b.match.Match(c.ID, &it.Unit, now).Capable {
+		m := b.match.Match(c.ID, &it.Unit, now)
+		if !it.isFor(c) || !m.Capable {
+			continue
+		}
+		if m.Resting {
+			f.Resting++
 			continue
 		}
 		if _, failed := it.excluded[c.ID]; failed {

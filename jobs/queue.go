@@ -230,7 +230,7 @@ func (b *Board) fits(c *child, it *item, now time.Time) (Match, bool) {
 		return Match{}, false
 	}
 	m := b.match.Match(c.ID, &it.Unit, now)
-	return m, m.Capable
+	return m, m.Available()
 }
 
 // mayTake reports whether nothing that happened before speaks against a child.
@@ -250,7 +250,7 @@ func (b *Board) mayTake(c *child, it *item, now time.Time) bool {
 	}
 	for _, other := range b.children {
 		_, failed := it.excluded[other.ID]
-		if !failed && !other.silent && mayEver(other, it) && b.match.Match(other.ID, &it.Unit, now).Capable {
+		if !failed && !other.silent && mayEver(other, it) && b.match.Match(other.ID, &it.Unit, now).Available() {
 			return false
 		}
 	}
@@ -261,10 +261,11 @@ func mayEver(c *child, it *item) bool {
 	return it.isFor(c) && it.excluded[c.ID] != refused
 }
 
-// anyCapable reports whether some child could run the unit, ready or not.
+// anyCapable reports whether some child that does not rest could run the unit,
+// ready or not.
 func (b *Board) anyCapable(it *item, now time.Time) bool {
 	for _, c := range b.children {
-		if mayEver(c, it) && b.match.Match(c.ID, &it.Unit, now).Capable {
+		if mayEver(c, it) && b.match.Match(c.ID, &it.Unit, now).Available() {
 			return true
 		}
 	}

@@ -80,15 +80,16 @@ func newScript() *script {
 type world map[core.NodeID]ability
 
 type ability struct {
-	types string // comma list; empty = all
-	score float64
+	types   string // comma list; empty = all
+	score   float64
+	resting bool
 }
 
 // Match implements Matcher.
 func (w world) Match(child core.NodeID, u *Unit, _ time.Time) Match {
 	a := w[child]
 	able := a.types == "" || strings.Contains(","+a.types+",", ","+string(u.Head.Type)+",")
-	return Match{Capable: able, Score: a.score}
+	return Match{Capable: able, Resting: a.resting, Score: a.score}
 }
 
 // Explain implements Matcher.
@@ -116,6 +117,11 @@ func (s *script) run(t *testing.T, words []string) (out []string) {
 	case "join":
 		s.world[child()] = ability{types: opt["types"], score: float64(number(t, opt["score"]))}
 		b.Join(ChildInfo{ID: child(), Region: core.RegionID(opt["region"]), CPU: number(t, opt["cpu"]), MemoryMB: int64(number(t, opt["mem"])), Group: opt["group"] != ""})
+	case "rest", "wake":
+		a := s.world[child()]
+		a.resting = words[0] == "rest"
+		s.world[child()] = a
+		b.Expire(now)
 	case "grant":
 		b.Grant(child(), classOf(opt), number(t, arg(1)), now)
 	case "add":

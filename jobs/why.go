@@ -85,6 +85,9 @@ func (j Job) obstacle(s Situation) (string, []string) {
 	case f.Capable == 0 && f.Tried > 0:
 		return fmt.Sprintf("every node that could run it (%d) has failed it before%s", f.Tried, j.lastLoss()) + j.queueLeft(s),
 			[]string{"start another worker for the region", "look at the attempts: tenzro task get " + string(j.ID)}
+	case f.Capable == 0 && f.Resting > 0:
+		return fmt.Sprintf("%s could run it and takes no work now: %s", plural(f.Resting, "node", "nodes"), f.Missing) + j.queueLeft(s),
+			[]string{"submit it with a queueTimeoutMs that lasts until then", "start another worker for the region"}
 	case f.Capable == 0:
 		return fmt.Sprintf("none of %s can run it: %s", plural(f.Children, "linked node", "linked nodes"), f.Missing) + j.queueLeft(s),
 			[]string{"submit it with lower requirements (minTier, cpu, memoryMB)", "start a worker that meets them", "submit it with a longer queueTimeoutMs"}

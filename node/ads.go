@@ -53,6 +53,7 @@ func (a *ads) renewed(ad *wire.Ad) {
 		if _, err := a.n.workers.Put(ad, time.Now()); err != nil {
 			a.n.log.Debug().Err(err).Msg("own ad not taken")
 		}
+		watcher{a.n}.learnt(ad)
 	}
 	a.mu.Lock()
 	links := slices.Clone(a.links)
@@ -72,7 +73,7 @@ func (n *Node) announced() core.Capability {
 func (n *Node) Describe() wire.Ad {
 	_, slots := n.capacity.Slots()
 	return wire.Ad{NodeID: n.identity.ID(), Region: n.homeRegion(), Roles: n.roleSet().Names(), Can: n.announced(), Tier: n.tier(),
-		Arch: runtime.GOARCH, Resources: n.offered, Accelerators: n.profile.Accelerators, Runtimes: n.runtimes(), MaxSlots: slots}
+		Arch: runtime.GOARCH, Resources: n.offered(), Accelerators: n.profile().Accelerators, Runtimes: n.runtimes(), MaxSlots: slots}
 }
 
 // runtimes is what this node runs now: containers only while there is an engine and an
@@ -93,5 +94,5 @@ func (n *Node) tier() core.Tier {
 	if t := n.roleSet().Tier(); t != core.TierAny {
 		return t
 	}
-	return n.profile.Tier()
+	return n.profile().Tier()
 }

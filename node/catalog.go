@@ -134,6 +134,7 @@ func (n *Node) buildRoles() error {
 	if err != nil {
 		return err
 	}
+	n.wanted = n.cfg.Roles
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.set = set
@@ -147,8 +148,9 @@ func (n *Node) Roles() []string { return n.roleSet().Names() }
 const autoRole = "auto"
 
 // SetRoles implements api.Roles: it stops what does not belong to the new roles,
-// starts what they need and then announces them. Work that runs goes on.
-func (n *Node) SetRoles(_ context.Context, names []string) error {
+// starts what they need and then announces them. Work that runs goes on. What the
+// machine has is looked at first: disk may have been added just now.
+func (n *Node) SetRoles(ctx context.Context, names []string) error {
 	var want core.RoleSet
 	var err error
 	if !slices.Equal(names, []string{autoRole}) {
@@ -156,12 +158,19 @@ func (n *Node) SetRoles(_ context.Context, names []string) error {
 			return err
 		}
 	}
-	if want, err = n.resolveRoles(want); err != nil {
+	n.deciding.Lock()
+	defer n.deciding.Unlock()
+	if err := n.measure(ctx); err != nil {
+		n.log.Warn().Err(err).Msg("this machine cannot be measured again")
+	}
+	set, err := n.resolveRoles(want)
+	if err != nil {
 		return err
 	}
-	if err := n.startRoles(want); err != nil {
+	if err := n.startRoles(set); err != nil {
 		return err
 	}
+	n.wanted = want
 	return n.writeRuntime()
 }
 

@@ -1,7 +1,10 @@
 package node
 
 import (
+	"context"
 	"crypto/rand"
+	"encoding/json"
+	"strconv"
 
 	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/benchmark"
@@ -42,6 +45,30 @@ func (n *Node) engines() (map[core.TaskType]engine, error) {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
 	all[mapper.Type] = maps
-	all[benchmark.Type] = benchmark.New(benchmark.Config{Dir: n.cfg.Home, Secret: secret})
+	all[benchmark.Type] = benchmark.New(benchmark.Config{Dir: n.cfg.Home, Program: asGuest(programs), Secret: secret})
 	return all, nil
+}
+
+// asGuest runs the function "run" of a module on one number, as a task does.
+func asGuest(e *wasm.Executor) func(ctx context.Context, module []byte, n uint64) (uint64, error) {
+	return func(ctx context.Context, module []byte, n uint64) (result uint64, err error) {
+		data, err := json.Marshal(wasm.Task{Module: module, Function: "run", Args: []json.RawMessage{strconv.AppendUint(nil, n, 10)}})
+		if err != nil {
+			return 0, err
+		}
+		out, err := e.Run(ctx, data, func(float64) {})
+		if err != nil {
+			return 0, err
+		}
+		r, err := wasm.DecodeResult(out.Result)
+		if err != nil || len(r.Values) != 1 {
+			return 0, core.Errorf(core.Corrupt, "result", "the program returned %d values: %w", len(r.Values), err)
+		}
+		var digits string
+		if err := json.Unmarshal(r.Values[0], &digits); err != nil {
+			return 0, err
+		}
+		signed, err := strconv.ParseInt(digits, 10, 64)
+		return uint64(signed), err
+	}
 }

@@ -131,7 +131,7 @@ func (v localView) Assign(ctx context.Context, id core.TaskID, spec core.TaskSpe
 func (v localView) Status(context.Context) (core.LocalStatus, error) {
 	n := v.n
 	free := n.capacity.Free()
-	free.FreeDiskMB = n.offered.FreeDiskMB
+	free.FreeDiskMB = n.offered().FreeDiskMB
 	s := core.LocalStatus{NodeState: core.NodeState{ID: n.identity.ID(), Type: core.Local.String(), Tier: n.tier(),
 		Capacity: free.Free(), ActiveTaskCount: n.tasks.Active()}}
 	n.mu.Lock()

@@ -28,7 +28,7 @@ func (n *Node) serveGroups(ctx context.Context) error {
 		return err
 	}
 	groups := local.NewAggregations(local.AggregationDeps{ID: n.identity.ID(), Region: n.homeRegion, Tier: n.tier,
-		Offers:  func() core.Resources { return n.offered },
+		Offers:  n.offered,
 		TierOf:  func(r core.Resources) core.Tier { return compute.Profile{Resources: r}.Tier() },
 		Idle:    func() bool { return n.tasks.Active() == 0 && n.acceptsWork() == nil },
 		Channel: channel, Events: n.events}, n.log)

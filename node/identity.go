@@ -38,8 +38,13 @@ func (n *Node) buildIdentity() error {
 	if n.identity, err = keys.LoadOrCreate(n.path(KeyFile)); err != nil {
 		return err
 	}
-	n.profile, err = compute.Measure(context.Background(), n.cfg.Home)
-	return err
+	n.sizes = func(ctx context.Context) (core.Resources, error) { return compute.Sizes(ctx, n.cfg.Home) }
+	p, err := compute.Measure(context.Background(), n.cfg.Home)
+	if err != nil {
+		return err
+	}
+	n.setProfile(p)
+	return nil
 }
 
 // lockHome takes the lock that the kernel drops with the process, so a crash
@@ -62,10 +67,10 @@ func lockHome(path string) (*os.File, error) {
 // too small for.
 func (n *Node) resolveRoles(want core.RoleSet) (core.RoleSet, error) {
 	if len(want) == 0 {
-		return core.ParseRoles(n.profile.AutoRoles()...)
+		return core.ParseRoles(n.profile().AutoRoles()...)
 	}
 	for _, r := range want {
-		if err := n.profile.Meets(r.Minimum); err != nil {
+		if err := n.profile().Meets(r.Minimum); err != nil {
 			return nil, core.Errorf(core.Denied, "role", "role %s: %w", r.Name, err).
 				WithHint("choose a smaller role, or --role=auto to let the machine choose")
 		}

@@ -57,7 +57,7 @@ func (m workerMatch) Match(child core.NodeID, u *jobs.Unit, now time.Time) jobs.
 	if tooDear(n, u.Head.Requirements) {
 		return jobs.Match{}
 	}
-	return jobs.Match{Capable: true, Score: float64(n.Reputation) * (1 + n.Ad.Resources.CPUScore) / dearness(n.Free.AskPrice)}
+	return jobs.Match{Capable: true, Resting: n.Free.Rests != "", Score: float64(n.Reputation) * (1 + n.Ad.Resources.CPUScore) / dearness(n.Free.AskPrice)}
 }
 
 // tooDear reports whether a worker asks more than the task pays.
@@ -110,9 +110,13 @@ type watcher struct{ n *Node }
 
 // Beat implements dispatch.Watcher.
 func (w watcher) Beat(child core.NodeID, m *wire.Pull) {
-	free := registry.Free{CPU: m.FreeCPU, MemoryMB: m.FreeMemoryMB, Active: m.Active, AskPrice: m.AskPrice}
-	if err := w.n.workers.Beat(child, free, time.Now()); err != nil {
+	free := registry.Free{CPU: m.FreeCPU, MemoryMB: m.FreeMemoryMB, Active: m.Active, AskPrice: m.AskPrice, Rests: m.Rests}
+	turned, err := w.n.workers.Beat(child, free, time.Now())
+	if err != nil {
 		w.n.log.Debug().Err(err).Str("node", string(child)).Msg("heartbeat of an unknown node")
+	}
+	if turned {
+		w.n.region.Reconsider()
 	}
 }
 
@@ -122,6 +126,15 @@ func (w watcher) Advertised(child core.NodeID, ad *wire.Ad) {
 		w.n.blameAd(child, err)
 		w.n.log.Warn().Err(err).Str("node", string(child)).Msg("ad refused")
 		return
+	}
+	w.learnt(ad)
+}
+
+// learnt has the board reckon with what a worker says it has now. Another region
+// has no bounds to learn.
+func (w watcher) learnt(ad *wire.Ad) {
+	if !isOtherRegion(ad, w.n.ownRegion()) {
+		w.n.region.Update(w.n.links.workerInfo(ad))
 	}
 	w.n.region.Reconsider()
 }

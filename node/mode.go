@@ -90,7 +90,7 @@ func (n *Node) ownWorkers(req core.Requirements, task core.TaskType) (some, capa
 		if !n.region.Attached(w.Ad.NodeID) || isOtherRegion(w.Ad, n.ownRegion()) {
 			continue
 		}
-		if some = true; match.Match(w.Ad.NodeID, unit, now).Capable {
+		if some = true; match.Match(w.Ad.NodeID, unit, now).Available() {
 			return true, true
 		}
 	}

@@ -424,7 +424,7 @@ func TestEligibleRoles(t *testing.T) {
 	n := build(t, config(t, "global"))
 	p := n.Profile()
 	for _, r := range core.Roles() {
-		if slices.Contains(p.EligibleRoles, r.Name) != (n.profile.Meets(r.Minimum) == nil) {
+		if slices.Contains(p.EligibleRoles, r.Name) != (n.profile().Meets(r.Minimum) == nil) {
 			t.Errorf("role %s: %v", r.Name, p.EligibleRoles)
 		}
 	}

@@ -50,7 +50,8 @@ type Node struct {
 	looked     atomic.Bool   // the DHT has answered who coordinates, and nobody could be linked
 
 	identity *keys.Identity
-	profile  compute.Profile
+	machine  atomic.Pointer[machine]
+	sizes    func(context.Context) (core.Resources, error) // what the machine has now
 	host     *p2p.Host
 	router   *gossip.Router
 	gate     gate
@@ -63,9 +64,9 @@ type Node struct {
 	ads        *ads
 	board      presence.Board
 
-	rest        *compute.Rest          // asked by the pressure service only, once the node runs
-	resting     atomic.Pointer[string] // why no work is taken; see Resting
-	offered     core.Resources
+	rest        *compute.Rest                 // asked by the pressure service only, once the node runs
+	resting     atomic.Pointer[compute.Pause] // why no work is taken; see Resting
+	power       atomic.Pointer[compute.Power] // as it was seen last
 	capacity    *compute.Capacity
 	engine      *compute.Engine
 	sandbox     *sandbox.Pool       // what runs the programs of strangers
@@ -89,7 +90,9 @@ type Node struct {
 	server      *api.Server
 	exporter    *otlp.Exporter // nil unless an endpoint is configured
 
-	changing sync.Mutex // one change of roles at a time
+	deciding sync.Mutex   // one decision about roles at a time
+	wanted   core.RoleSet // roles that were asked for; empty: what the machine is good for. Guarded by deciding
+	changing sync.Mutex   // one change of roles at a time
 
 	mu     sync.Mutex
 	set    core.RoleSet
@@ -179,6 +182,7 @@ func (n *Node) populate() {
 	if n.exporter != nil {
 		n.tree.Add("traces", n.exporter)
 	}
+	n.tree.Add("machine", service.Every("machine", lookEvery, time.Second, n.look))
 	n.tree.Add("expiry", service.Every("expiry", 5*time.Second, time.Second, n.expire))
 	n.host.HandleSessions(n.links.protocol(), n.links.accept)
 	n.links.inside()

@@ -73,7 +73,6 @@ func eightMeanings(t *testing.T, n *Node) {
 
 // TestSyncing: a node without peers takes no outside work until it has some.
 //
-
 // spec 4.9 4.10 4.62
 func TestSyncing(t *testing.T) {
 	t.Parallel()
@@ -299,7 +298,8 @@ func TestDrain(t *testing.T) {
 func TestLocalViewRefusals(t *testing.T) {
 	n, _ := run(t, config(t, "local"))
 	for name, spec := range map[string]core.TaskSpec{"an unknown type": {Type: "dreaming", Data: json.RawMessage(`{}`)},
-		"bad data": {Type: "compute", Data: json.RawMessage(`{"input":[],"operations":["guess"]}`)}} {
+		"a deadline in the past": {Type: "compute", Data: sample().Data, Deadline: time.Now().Add(-time.Hour)},
+		"bad data":               {Type: "compute", Data: json.RawMessage(`{"input":[],"operations":["guess"]}`)}} {
 		if err := n.localView().Assign(t.Context(), "task-1", spec); !errors.Is(err, core.Invalid) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -322,7 +322,6 @@ func TestLocalViewRefusals(t *testing.T) {
 // TestJudge: an invalid proof costs ten points and the cooldown, a lost lease one,
 // verified work earns one; below 20 a node is not let in.
 //
-
 // spec 4.59 4.60 4.61 4.64
 func TestJudge(t *testing.T) {
 	n := build(t, config(t, "regional"))

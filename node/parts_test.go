@@ -69,7 +69,8 @@ func TestResolveRoles(t *testing.T) {
 			[]string{"role storage", "102400 MiB of disk (has 20480)"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			n := &Node{profile: c.machine}
+			n := &Node{}
+			n.setProfile(c.machine)
 			var want core.RoleSet
 			if c.want != nil {
 				want = roleSet(t, c.want...)

@@ -32,7 +32,7 @@ func (n *Node) someoneAlone(task core.TaskType, req core.Requirements) bool {
 	u := &jobs.Unit{}
 	u.Head.Type, u.Head.Requirements = task, req
 	for _, w := range n.workers.All(now) {
-		if w.State == core.Online && !isOtherRegion(w.Ad, match.own()) && match.Match(w.Ad.NodeID, u, now).Capable {
+		if w.State == core.Online && !isOtherRegion(w.Ad, match.own()) && match.Match(w.Ad.NodeID, u, now).Available() {
 			return true
 		}
 	}
@@ -50,7 +50,7 @@ func (n *Node) together(members []core.NodeID, task core.TaskType, req, share co
 	u := &jobs.Unit{}
 	u.Head.Type, u.Head.Requirements = task, share
 	for _, id := range members {
-		if !match.Match(id, u, now).Capable {
+		if !match.Match(id, u, now).Available() {
 			return false
 		}
 	}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,8 +25,10 @@ func third(t *testing.T, boot *Node) (n *Node, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.offered.Cores, n.offered.MemoryMB, n.offered.FreeMemoryMB = 3, 6<<10, 6<<10
-	n.capacity.SetTotal(n.offered)
+	p := n.profile()
+	p.Resources.Cores, p.Resources.MemoryMB = 3, 6<<10
+	n.setProfile(p)
+	n.sizes = func(context.Context) (core.Resources, error) { return p.Resources, nil }
 	return n, start(t, n)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/tenzro/tenzro/api"
 	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/internal/event"
@@ -28,8 +29,26 @@ func (n *Node) buildRest(ctx context.Context) error {
 		return err
 	}
 	n.rest = compute.NewRest(compute.Rules{Hours: hours, PauseOnBattery: n.cfg.Compute.PauseOnBattery, MaxCelsius: n.cfg.Compute.MaxCelsius})
-	n.setResting(n.rest.Observe(time.Now(), compute.ReadPower(ctx), allFree()))
+	n.setResting(n.rest.Observe(time.Now(), n.readPower(ctx), allFree()))
 	return nil
+}
+
+// readPower looks at supply and heat and remembers them.
+func (n *Node) readPower(ctx context.Context) compute.Power {
+	p := compute.ReadPower(ctx)
+	n.power.Store(&p)
+	return p
+}
+
+// shownPower is what was seen last, for the profile.
+func (n *Node) shownPower() (out api.Power) {
+	if p := n.power.Load(); p != nil {
+		out.OnBattery, out.Celsius = p.OnBattery, p.Celsius
+		if p.ChargePercent >= 0 {
+			out.ChargePercent = &p.ChargePercent
+		}
+	}
+	return out
 }
 
 // allFree stands for a machine that nobody has looked at.
@@ -47,36 +66,49 @@ func newPressure(n *Node) service.Service {
 		if err != nil { // hours begin and end all the same
 			seen = allFree()
 		}
-		n.setResting(n.rest.Observe(time.Now(), compute.ReadPower(ctx), seen))
-		if err != nil {
-			return err
+		n.setResting(n.rest.Observe(time.Now(), n.readPower(ctx), seen))
+		if err == nil {
+			n.pressed(pressure, r.Free())
 		}
-		free := r.Free()
-		free.CPU = 1
-		changed, critical := pressure.Observe(free)
-		if changed {
-			n.tellPressure(critical, r.Free())
-		}
-		return nil
+		return err
 	})
+}
+
+// pressed tells when the machine has become short of memory or disk, and when it is
+// not any more.
+func (n *Node) pressed(p *compute.Pressure, free core.Capacity) {
+	seen := free
+	seen.CPU = 1
+	if changed, critical := p.Observe(seen); changed {
+		n.tellPressure(critical, free)
+	}
 }
 
 // Resting returns why this node takes no work just now; empty when it takes some.
 func (n *Node) Resting() string {
-	if why := n.resting.Load(); why != nil {
-		return *why
+	if p := n.resting.Load(); p != nil {
+		return p.Why
+	}
+	return ""
+}
+
+// tellsRest is what coordinators hear of that: nothing of a rest that does not
+// last, because tasks wait for a busy machine.
+func (n *Node) tellsRest() string {
+	if p := n.resting.Load(); p != nil && p.Lasting {
+		return p.Why
 	}
 	return ""
 }
 
 // setResting remembers why the node rests and logs when that begins or ends.
-func (n *Node) setResting(why string) {
+func (n *Node) setResting(p compute.Pause) {
 	was := n.Resting()
-	n.resting.Store(&why)
+	n.resting.Store(&p)
 	switch {
-	case why != "" && was == "":
-		n.log.Info().Str("why", why).Msg("this node rests: it finishes what it runs and takes nothing new")
-	case why == "" && was != "":
+	case p.Why != "" && was == "":
+		n.log.Info().Str("why", p.Why).Msg("this node rests: it finishes what it runs and takes nothing new")
+	case p.Why == "" && was != "":
 		n.log.Info().Msg("this node takes work again")
 	}
 }

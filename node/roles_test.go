@@ -75,7 +75,7 @@ func TestSetRoles(t *testing.T) {
 	if got := rows(n); !slices.Equal(got, []string{"global", "local", "regional"}) {
 		t.Errorf("after refused changes the parts are %v", got)
 	}
-	if err := n.SetRoles(t.Context(), []string{"auto"}); err != nil || !slices.Equal(n.Roles(), n.profile.AutoRoles()) {
+	if err := n.SetRoles(t.Context(), []string{"auto"}); err != nil || !slices.Equal(n.Roles(), n.profile().AutoRoles()) {
 		t.Errorf("auto gives %v, %v", n.Roles(), err)
 	}
 }

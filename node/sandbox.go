@@ -28,7 +28,7 @@ func (n *Node) buildSandbox() (*wasm.Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wasm.NewExecutor(wasm.ExecutorConfig{Cache: cache, MemoryMB: n.offered.MemoryMB}, n.sandbox, n.log), nil
+	return wasm.NewExecutor(wasm.ExecutorConfig{Cache: cache, MemoryMB: n.offered().MemoryMB}, n.sandbox, n.log), nil
 }
 
 // slots is how many tasks may run at once: as many children may there be.

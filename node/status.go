@@ -82,8 +82,8 @@ func (n *Node) introduced(id core.NodeID, since, now time.Time) ([]string, core.
 
 // Profile implements api.Node.
 func (n *Node) Profile() api.Profile {
-	p := n.profile
-	out := api.Profile{OS: runtime.GOOS, Arch: p.Arch, CPUModel: p.CPUModel, Resources: n.offered, Accelerators: p.Accelerators,
+	p := n.profile()
+	out := api.Profile{OS: runtime.GOOS, Arch: p.Arch, CPUModel: p.CPUModel, Resources: n.offered(), Accelerators: p.Accelerators, Power: n.shownPower(),
 		Tier: n.tier(), Capabilities: n.announced().Names(), MeasuredAt: n.started.UTC(), EligibleRoles: []string{}, TaskTypes: []string{}}
 	for _, r := range core.Roles() {
 		if p.Meets(r.Minimum) == nil {

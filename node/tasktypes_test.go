@@ -170,7 +170,7 @@ func TestRefusedOverHTTP(t *testing.T) {
 		`{"type":"vsa","data":{"kind":"binary","dimension":70000,"steps":[]}}`:                                 "data.dimension",
 		`{"type":"vsa","data":{"kind":"binary","dimension":8,"vectors":[{"name":"a","hex":"zz"}],"steps":[]}}`: "data.vectors[0].hex",
 		`{"type":"vsa_evolution","data":{"kind":"binary","dimension":8,"seed":"1","exemplars":[]}}`:            "data.exemplars",
-		`{"type":"benchmark","data":{"workload":"sleep"}}`:                                                     "the workloads are [hash float matrix memory disk vsa]",
+		`{"type":"benchmark","data":{"workload":"sleep"}}`:                                                     "the workloads are [hash float matrix memory disk wasm vsa]",
 		`{"type":"dream","data":{}}`: `\"benchmark\", \"compute\", \"container\", \"map\", \"vsa\", \"vsa_evolution\", \"wasm\" or \"workflow\"`,
 		`{"type":"vsa","requirements":{"cpu":101},"data":{"kind":"binary","dimension":8,"steps":[]}}`:                                "requirements.cpu",
 		`{"type":"vsa","data":{"kind":"binary","dimension":8,"vectors":[],"steps":[{"op":"bind","of":["a","b"],"as":"c","at":{}}]}}`: "data.steps[0].at",

@@ -30,9 +30,8 @@ func (n *Node) buildTables() error {
 
 // buildCompute makes what runs tasks here.
 func (n *Node) buildCompute() error {
-	n.offered = offered(n.profile.Resources, n.cfg.Compute)
-	n.capacity = compute.NewCapacity(n.offered, n.cfg.Compute.Slots)
-	n.capacity.LimitCPU(n.offered.FreeCPU)
+	n.capacity = compute.NewCapacity(n.offered(), n.cfg.Compute.Slots)
+	n.capacity.LimitCPU(n.offered().FreeCPU)
 	n.planners, n.executors = map[core.TaskType]compute.Planner{}, map[core.TaskType]compute.Executor{}
 	engines, err := n.engines()
 	if err != nil {
@@ -88,7 +87,7 @@ func (n *Node) buildWork() error {
 		Planners: n.whole, Executors: n.executors, Events: n.events, Spread: n.links.spread, Helping: n.keeper, Restore: n.links.restore,
 		Aggregations: n.groupStates, Pool: n.pool, Changed: n.links.lead, Announce: func(d wire.ResultDigest) { n.announcer.result(d) }, Trace: trace.NewRing(0, n.sink())}, n.log)
 	n.tasks, err = local.New(local.Deps{Signer: n.identity, Engine: n.engine, Capacity: n.capacity, Events: n.events,
-		Accepts: n.acceptsWork, Price: core.Amount(n.cfg.Compute.Price), Trace: n.sink()}, n.log)
+		Accepts: n.acceptsWork, Rests: n.tellsRest, Price: core.Amount(n.cfg.Compute.Price), Trace: n.sink()}, n.log)
 	if err != nil {
 		return err
 	}

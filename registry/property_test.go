@@ -41,7 +41,7 @@ func TestTableProperties(t *testing.T) {
 			},
 			"beat": func(t *rapid.T) {
 				id := identity(rapid.IntRange(0, 3).Draw(t, "node")).ID()
-				if table.Beat(id, Free{CPU: 50}, now) == nil {
+				if _, err := table.Beat(id, Free{CPU: 50}, now); err == nil {
 					seen[id] = now
 				}
 			},

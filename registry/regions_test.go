@@ -62,7 +62,7 @@ func TestTableSummary(t *testing.T) {
 	put(t, table, 3, start(), func(ad *wire.Ad) { ad.Region = "eu-west" })
 	put(t, table, 4, start(), func(ad *wire.Ad) { ad.Can = core.CanStore })
 	table.Remove(put(t, table, 5, start(), nil))
-	if err := table.Beat(busy, Free{CPU: 50, MemoryMB: 4096, Active: 3}, start()); err != nil {
+	if _, err := table.Beat(busy, Free{CPU: 50, MemoryMB: 4096, Active: 3}, start()); err != nil {
 		t.Fatal(err)
 	}
 	got := table.Summary("us-east", "coordinator", 7, 1.5, 9, start())

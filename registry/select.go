@@ -23,8 +23,8 @@ const (
 	bands = 20
 )
 
-// Select returns up to n nodes for a task, best first: online, capable,
-// reputation at least ExcludeBelow, not cooling down. Those with room now come
+// Select returns up to n nodes for a task, best first: online, capable, not at
+// rest, reputation at least ExcludeBelow, not cooling down. Those with room now come
 // before those without; then reputation, free share and CPU speed decide, in
 // bands. Within a band each place goes to the less busy of two nodes drawn at
 // random from seed, so that coordinators that see the same table do not all pick
@@ -36,7 +36,7 @@ func (t *Table) Select(now time.Time, req core.Requirements, task core.TaskType,
 		t.ranked[b] = t.ranked[b][:0]
 	}
 	t.eachTrusted(now, func(i int, e *entry, reputation int) {
-		if unable(e, req, task) == "" {
+		if unable(e, req, task) == "" && e.free.Rests == "" {
 			b := band(e, reputation)
 			if hasRoom(e, req) {
 				b += bands + 1
@@ -128,22 +128,36 @@ func (t *Table) Explain(now time.Time, req core.Requirements, task core.TaskType
 	if f.capable == 0 {
 		return f.explain(req, task)
 	}
-	trusted, room := 0, 0
+	trusted, room, rests := 0, 0, 0
+	why := ""
 	t.eachTrusted(now, func(_ int, e *entry, _ int) {
-		if unable(e, req, task) == "" {
-			trusted++
-			if hasRoom(e, req) {
-				room++
-			}
+		switch {
+		case unable(e, req, task) != "":
+			return
+		case e.free.Rests != "":
+			rests, why = rests+1, e.free.Rests
+		case hasRoom(e, req):
+			room++
 		}
+		trusted++
 	})
 	switch {
+	case trusted > 0 && rests == trusted:
+		return allRest(trusted, why)
 	case trusted == 0:
 		return fmt.Sprintf("each of the %d capable workers is excluded by its reputation or cooling down", f.capable)
 	case room == 0:
 		return fmt.Sprintf("each of the %d capable workers is busy", trusted)
 	}
 	return ""
+}
+
+// allRest says that n capable workers rest, and why one of them does.
+func allRest(n int, why string) string {
+	if n == 1 {
+		return "the only capable worker rests: " + why
+	}
+	return fmt.Sprintf("each of the %d capable workers rests, one of them %s", n, why)
 }
 
 // funnel remembers the requirement at which the best of the unable nodes fell

@@ -68,7 +68,7 @@ func TestSelectExcludes(t *testing.T) {
 	}
 	later := start().Add(Cooldown)
 	for _, id := range []core.NodeID{bad, cooling, good} {
-		if err := table.Beat(id, Free{CPU: 100, MemoryMB: 8192}, later); err != nil {
+		if _, err := table.Beat(id, Free{CPU: 100, MemoryMB: 8192}, later); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -100,7 +100,7 @@ func TestSelectPrefers(t *testing.T) {
 				table := NewTable(Config{Network: testNet})
 				worse := put(t, table, 1, start(), c.worse)
 				better := put(t, table, 2, start(), c.better)
-				if err := table.Beat(worse, c.busy, start()); err != nil {
+				if _, err := table.Beat(worse, c.busy, start()); err != nil {
 					t.Fatal(err)
 				}
 				if got := table.Select(start(), core.Requirements{}, "", 2, seed); !slices.Equal(got, []core.NodeID{better, worse}) {
@@ -118,7 +118,7 @@ func TestSelectSpreads(t *testing.T) {
 	for i := range 10 {
 		ids = append(ids, put(t, table, i, start(), nil))
 	}
-	if err := table.Beat(ids[0], Free{CPU: 100, MemoryMB: 8192, Active: 3}, start()); err != nil {
+	if _, err := table.Beat(ids[0], Free{CPU: 100, MemoryMB: 8192, Active: 3}, start()); err != nil {
 		t.Fatal(err)
 	}
 	count := map[core.NodeID]int{}
@@ -191,7 +191,7 @@ func TestMissing(t *testing.T) {
 		{Capable(n, core.Requirements{}, "wasm"), "type", `task type "wasm" (has [compute])`},
 		{Capable(n, core.Requirements{Runtime: "container/aa"}, "compute"), "runtime", `"container/aa" (has [compute])`},
 	}
-	if err := table.Beat(id, Free{CPU: 30, MemoryMB: 100, Active: 1}, start()); err != nil {
+	if _, err := table.Beat(id, Free{CPU: 30, MemoryMB: 100, Active: 1}, start()); err != nil {
 		t.Fatal(err)
 	}
 	n, _ = table.Get(id, start())
@@ -243,4 +243,35 @@ func big(b *testing.B, rep *Reputation, n int) *Table {
 		}
 	}
 	return table
+}
+
+// TestRestingNodes: who rests is selected by nobody and counted in no summary, and
+// the explanation says why; an ad changes nothing about it, its own word does.
+func TestRestingNodes(t *testing.T) {
+	table := NewTable(Config{Network: testNet})
+	id := put(t, table, 1, start(), nil)
+	beat := func(rests string, turns bool) {
+		t.Helper()
+		turned, err := table.Beat(id, Free{CPU: 100, MemoryMB: 8192, Rests: rests}, start())
+		if err != nil || turned != turns {
+			t.Fatalf("rest %q: turned %v, %v", rests, turned, err)
+		}
+	}
+	counted := func() (int, int) {
+		return len(table.Select(start(), core.Requirements{}, "compute", 1, 0)), table.Summary("us-east", id, 0, 1, 1, start()).Workers
+	}
+	beat("", false)
+	beat("on battery", true)
+	beat("hot: 81 degrees, at most 80", false)
+	put(t, table, 1, start(), func(ad *wire.Ad) { ad.Sequence = 2 })
+	if selected, workers := counted(); selected != 0 || workers != 0 {
+		t.Errorf("at rest: %d selected, %d in the summary", selected, workers)
+	}
+	if got, want := table.Explain(start(), core.Requirements{}, "compute"), "the only capable worker rests: hot: 81 degrees, at most 80"; got != want {
+		t.Errorf("explained as %q, want %q", got, want)
+	}
+	beat("", true)
+	if selected, workers := counted(); selected != 1 || workers != 1 {
+		t.Errorf("after it: %d selected, %d in the summary", selected, workers)
+	}
 }

@@ -14,8 +14,8 @@ import (
 // slash in them, come first: of the rest there may be more than there is room for.
 const maxRuntimes = 64
 
-// Summary describes the table's live workers of a region (and those of none) in
-// the few figures that other regions need. queue is how many subtasks wait,
+// Summary describes the table's live workers of a region (and those of none) that
+// do not rest in the few figures that other regions need. queue is how many subtasks wait,
 // performance the share of work finished in time and accepted, 0..1.
 func (t *Table) Summary(region core.RegionID, coordinator core.NodeID, queue int, performance float64, seq uint64, now time.Time) *wire.RegionSummary {
 	s := &wire.RegionSummary{Region: region, Coordinator: coordinator, Sequence: seq, Queue: max(0, queue),
@@ -25,7 +25,7 @@ func (t *Table) Summary(region core.RegionID, coordinator core.NodeID, queue int
 	runtimes := map[core.TaskType]bool{}
 	for i := range t.nodes {
 		e := &t.nodes[i]
-		if t.online(e, now) && e.ad.Can.Has(core.CanCompute) && (e.ad.Region == region || e.ad.Region == "") {
+		if t.online(e, now) && e.free.Rests == "" && e.ad.Can.Has(core.CanCompute) && (e.ad.Region == region || e.ad.Region == "") {
 			addWorker(s, e, runtimes)
 		}
 	}

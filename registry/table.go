@@ -38,6 +38,7 @@ type Free struct {
 	MemoryMB int64       // MiB
 	Active   int         // offers being worked on
 	AskPrice core.Amount // what it asks for a million operations
+	Rests    string      // why it takes no work until it says otherwise; empty: it takes some
 }
 
 // Node is one row of a Table. Ad is shared with the table: read it only.
@@ -167,13 +168,14 @@ func (t *Table) store(ad *wire.Ad, now time.Time) (bool, error) {
 	return true, nil
 }
 
-// freeAfter takes the free figures of the new ad but keeps the count of active
-// offers and the price, which an ad does not carry.
+// freeAfter takes the free figures of the new ad but keeps what an ad does not
+// carry.
 func (t *Table) freeAfter(i int, known bool, ad *wire.Ad) Free {
-	f := Free{CPU: ad.Resources.FreeCPU, MemoryMB: ad.Resources.FreeMemoryMB}
+	var f Free
 	if known {
-		f.Active, f.AskPrice = t.nodes[i].free.Active, t.nodes[i].free.AskPrice
+		f = t.nodes[i].free
 	}
+	f.CPU, f.MemoryMB = ad.Resources.FreeCPU, ad.Resources.FreeMemoryMB
 	return f
 }
 
@@ -191,21 +193,23 @@ func (t *Table) makeRoom(now time.Time) error {
 }
 
 // Beat is a sign of life with the node's free figures of now. An unknown node,
-// or one whose ad expired, is core.NotFound: it must send its ad.
-func (t *Table) Beat(id core.NodeID, free Free, now time.Time) error {
+// or one whose ad expired, is core.NotFound: it must send its ad. It reports
+// whether the node began or ended a rest.
+func (t *Table) Beat(id core.NodeID, free Free, now time.Time) (turned bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i, ok := t.index[id]
 	if !ok || !now.Before(t.nodes[i].ad.Expires) {
-		return core.Errorf(core.NotFound, "node", "no valid ad of %s is known", id.Short()).WithHint("send an ad first")
+		return false, core.Errorf(core.NotFound, "node", "no valid ad of %s is known", id.Short()).WithHint("send an ad first")
 	}
 	e := &t.nodes[i]
+	turned = (e.free.Rests == "") != (free.Rests == "")
 	e.free, e.gone = free, false
 	e.rank = e.ranked()
 	if now.After(e.seen) {
 		e.seen = now
 	}
-	return nil
+	return turned, nil
 }
 
 // Remove takes a node offline at once, for example when it says goodbye. Its ad

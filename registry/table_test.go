@@ -117,7 +117,7 @@ func TestPutTakesNewer(t *testing.T) {
 	if changed, err := table.Put(signed(t, 1, nil), start()); changed || err != nil {
 		t.Fatalf("the same ad again: %v, %v", changed, err)
 	}
-	if err := table.Beat(id, Free{CPU: 10, MemoryMB: 5, Active: 3}, start()); err != nil {
+	if _, err := table.Beat(id, Free{CPU: 10, MemoryMB: 5, Active: 3}, start()); err != nil {
 		t.Fatal(err)
 	}
 	put(t, table, 1, start(), func(ad *wire.Ad) { ad.Sequence, ad.Tier = 2, core.TierTrainer })
@@ -135,7 +135,7 @@ func TestLiveness(t *testing.T) {
 	table := NewTable(Config{Network: testNet})
 	a, b := put(t, table, 1, start(), nil), put(t, table, 2, start(), nil)
 	at := func(s int) time.Time { return start().Add(time.Duration(s) * time.Second) }
-	if err := table.Beat(a, Free{}, at(30)); err != nil {
+	if _, err := table.Beat(a, Free{}, at(30)); err != nil {
 		t.Fatal(err)
 	}
 	if gone := table.Expire(at(89)); len(gone) != 0 {
@@ -150,7 +150,7 @@ func TestLiveness(t *testing.T) {
 	if n, _ := table.Get(b, at(91)); n.State != core.Offline {
 		t.Fatalf("state %s", n.State)
 	}
-	if err := table.Beat(b, Free{}, at(100)); err != nil {
+	if _, err := table.Beat(b, Free{}, at(100)); err != nil {
 		t.Fatal(err)
 	}
 	if n, _ := table.Get(b, at(100)); n.State != core.Online {
@@ -159,7 +159,7 @@ func TestLiveness(t *testing.T) {
 	if gone := table.Expire(start().Add(20 * time.Minute)); len(gone) != 2 || table.Len() != 0 {
 		t.Fatalf("expired ads: %v, %d left", gone, table.Len())
 	}
-	if err := table.Beat(a, Free{}, at(1300)); core.KindOf(err) != core.NotFound {
+	if _, err := table.Beat(a, Free{}, at(1300)); core.KindOf(err) != core.NotFound {
 		t.Fatalf("heartbeat of a forgotten node: %v", err)
 	}
 }
@@ -217,7 +217,7 @@ func TestConcurrentUse(t *testing.T) {
 				if _, err := table.Put(ad, start()); err != nil {
 					t.Error(err)
 				}
-				if err := table.Beat(ad.NodeID, Free{CPU: i}, start()); err != nil {
+				if _, err := table.Beat(ad.NodeID, Free{CPU: i}, start()); err != nil {
 					t.Error(err)
 				}
 				if _, err := rep.Apply(ad.NodeID, Change{Delta: Verified, Cause: "verified", Evidence: evidence(i)}, start()); err != nil {

@@ -153,6 +153,7 @@ func (p *Pull) appendTo(dst []byte) ([]byte, bool) {
 	m.int(`,"freeMemoryMB":`, p.FreeMemoryMB)
 	m.int(`,"active":`, int64(p.Active))
 	m.amount(`,"askPrice":"`, p.AskPrice)
+	m.optionalText(`,"rests":`, p.Rests)
 	m.raw(`}`)
 	return m.done()
 }

@@ -107,6 +107,7 @@ func badValues() []bad {
 		{"lease_leading_zero", frameOf(TypeJobAccept, `{"lease":"041"}`), core.Invalid, at + ".lease"},
 		{"credits_fraction", swappedFrame(TypePull, `"credits":8`, `"credits":8.5`), core.Invalid, at + ".credits"},
 		{"credits_too_many", swappedFrame(TypePull, `"credits":8`, `"credits":4097`), core.Invalid, at + ".credits"},
+		{"rests_too_long", swappedFrame(TypePull, `on battery`, strings.Repeat("on battery", 12)), core.Invalid, at + ".rests"},
 		{"class_unknown", swappedFrame(TypePull, `"subtask"`, `"batch"`), core.Invalid, at + ".class"},
 		{"bad_hex", swappedFrame(TypeReputation, `"evidence":"`, `"evidence":"zz`), core.Invalid, at + ".evidence"},
 		{"upper_case_hex", swappedFrame(TypeReputation, sampleEvidence(), strings.ToUpper(sampleEvidence())), core.Invalid, at + ".evidence"},

@@ -23,8 +23,10 @@ const (
 	// the first ones.
 	MaxWorkersShown = 256
 	maxMessage      = 1024
-	maxName         = 32
-	maxRegions      = 64
+	// MaxRests bounds the reason of a Pull.
+	MaxRests   = 128
+	maxName    = 32
+	maxRegions = 64
 )
 
 // LeaseID is the coordinator's number for one lease of one unit. In a region
@@ -104,6 +106,7 @@ type Pull struct {
 	FreeMemoryMB int64       `json:"freeMemoryMB"`
 	Active       int         `json:"active"`             // offers being worked on
 	AskPrice     core.Amount `json:"askPrice,omitempty"` // base units per million operations; 0 = none
+	Rests        string      `json:"rests,omitempty"`    // why the sender takes nothing until that changes, for people; empty = it takes work
 }
 
 // Type implements Body.
@@ -120,7 +123,7 @@ func (m *Pull) Validate() error {
 	if m.AskPrice > core.MaxAmount {
 		return invalid("askPrice", "is %d; at most %d", m.AskPrice, core.MaxAmount)
 	}
-	return validClass(m.Class)
+	return firstError(validClass(m.Class), validText("rests", m.Rests, MaxRests))
 }
 
 // BlobRef names a payload that the sender of the message serves on the blob

@@ -19,6 +19,9 @@ type Config struct {
 	// Dir is where the disk is measured, with one file of a megabyte that is removed
 	// again; empty: this node refuses to measure its disk.
 	Dir string
+	// Program runs the function "run" of a WebAssembly module on a number, in a sandbox;
+	// nil: this node runs no programs.
+	Program func(ctx context.Context, module []byte, seed uint64) (uint64, error)
 	// Secret decides which segment of a result is computed again. It should be random
 	// and is told nobody.
 	Secret []byte
@@ -26,9 +29,8 @@ type Config struct {
 
 // Benchmark is the engine and its planner. It is safe for concurrent use.
 type Benchmark struct {
-	dir    string
-	secret []byte
-	kinds  []workload.Kind
+	Config
+	kinds []workload.Kind
 }
 
 var (
@@ -38,7 +40,7 @@ var (
 
 // New returns the engine.
 func New(c Config) *Benchmark {
-	return &Benchmark{dir: c.Dir, secret: c.Secret, kinds: workload.Kinds()}
+	return &Benchmark{Config: c, kinds: workload.Kinds()}
 }
 
 // Workloads returns the names of what can be asked for.
@@ -56,7 +58,7 @@ func (b *Benchmark) Run(ctx context.Context, data json.RawMessage, progress func
 	if err != nil {
 		return compute.Output{}, err
 	}
-	do, done, err := b.segment(t.kind)
+	do, done, err := b.segment(ctx, t.kind)
 	if err != nil {
 		return compute.Output{}, err
 	}
@@ -73,7 +75,7 @@ func (b *Benchmark) Run(ctx context.Context, data json.RawMessage, progress func
 
 // measure does all segments, one after the other on one core. The first, which
 // warms memory and caches, is done once more than it counts.
-func (t *task) measure(ctx context.Context, do func(*workload.Scratch, uint64) (uint64, error), progress func(float64)) ([]byte, time.Duration, error) {
+func (t *task) measure(ctx context.Context, do work, progress func(float64)) ([]byte, time.Duration, error) {
 	var scratch workload.Scratch
 	if _, err := do(&scratch, t.segmentSeed(0)); err != nil {
 		return nil, 0, err
@@ -136,5 +138,5 @@ func (b *Benchmark) Validate(data, result json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	return t.look(r, b.secret)
+	return t.look(r, b.Secret)
 }

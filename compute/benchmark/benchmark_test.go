@@ -39,7 +39,7 @@ func run(t testing.TB, b *Benchmark, data string) (Result, json.RawMessage) {
 // spec 4.4
 func TestWorkloads(t *testing.T) {
 	dir := t.TempDir()
-	b, verifier := New(Config{Dir: dir, Secret: []byte("a")}), New(Config{Secret: []byte("b")})
+	b, verifier := New(Config{Dir: dir, Program: program, Secret: []byte("a")}), New(Config{Secret: []byte("b")})
 	for _, name := range b.Workloads() {
 		data := fmt.Sprintf(`{"workload":"%s","segments":2,"seed":"7"}`, name)
 		r, text := run(t, b, data)

@@ -7,18 +7,14 @@ import (
 	"os"
 
 	"github.com/tenzro/tenzro/compute/workload"
-	"github.com/tenzro/tenzro/core"
 )
 
-// segment returns what does one segment of a workload, and what ends it.
-func (b *Benchmark) segment(k workload.Kind) (do func(*workload.Scratch, uint64) (uint64, error), done func() error, err error) {
-	if !k.Durable {
-		return k.Work, func() error { return nil }, nil
+// onDisk writes the segments to one file, which done ends.
+func (b *Benchmark) onDisk() (do work, done func() error, err error) {
+	if b.Dir == "" {
+		return nil, nil, refused("this node does not let its disk be measured")
 	}
-	if b.dir == "" {
-		return nil, nil, &core.Failure{Reason: core.ReasonExecutionFailed, Message: "this node does not let its disk be measured"}
-	}
-	f, err := os.CreateTemp(b.dir, ".benchmark-*")
+	f, err := os.CreateTemp(b.Dir, ".benchmark-*")
 	if err != nil {
 		return nil, nil, diskFailure(err)
 	}
@@ -51,6 +47,4 @@ func durable(f *os.File, s *workload.Scratch, seed uint64) (uint64, error) {
 	return workload.Digest(b), nil
 }
 
-func diskFailure(err error) error {
-	return &core.Failure{Reason: core.ReasonExecutionFailed, Message: fmt.Sprintf("measuring the disk: %v", err)}
-}
+func diskFailure(err error) error { return refused(fmt.Sprintf("measuring the disk: %v", err)) }

@@ -105,7 +105,7 @@ func (p *program) units() float64 {
 		if st.op.sorts {
 			n *= float64(bits.Len(uint(st.in.hi)))
 		}
-		total += st.op.units * n
+		total += float64(st.op.units * n)
 	}
 	return math.Ceil(total)
 }

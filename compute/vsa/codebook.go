@@ -97,12 +97,12 @@ func (p *program) members(path string, c *codebook) (err error) {
 
 // units estimates a search.
 func (c *codebook) units(s space) float64 {
-	each := matchUnits + dotUnits*s.words()
+	each := matchUnits + float64(dotUnits*s.words())
 	switch {
 	case c.data.Symbols != nil:
-		each += symbolUnits + growUnits*s.words()
+		each += symbolUnits + float64(growUnits*s.words())
 	case c.data.Seed != nil:
-		each += growUnits * s.words()
+		each += float64(growUnits * s.words())
 	}
 	return each * float64(c.len())
 }

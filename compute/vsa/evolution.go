@@ -140,11 +140,11 @@ func (e *evolution) sizes() error {
 
 func (e *evolution) bounds() error {
 	words := e.words()
-	child := 100 + words*(4+dotUnits*float64(len(e.targets))) + 10*float64(e.mutations)
+	child := 100 + float64(words*(4+float64(dotUnits*float64(len(e.targets))))) + float64(10*float64(e.mutations))
 	for _, o := range e.targets {
 		e.units += o.units(e.space)
 	}
-	e.units = math.Ceil(e.units + child*float64(e.population)*float64(e.generations+1)*float64(e.islands))
+	e.units = math.Ceil(e.units + float64(child*float64(e.population)*float64(e.generations+1)*float64(e.islands)))
 	if held := (len(e.targets) + 2*e.population) * e.bytes(); held > MaxMemory {
 		return compute.Invalid("data", "needs %d MiB for vectors; at most %d are allowed", held>>20, MaxMemory>>20).
 			WithHint("use fewer vectors, a smaller population or a smaller dimension")

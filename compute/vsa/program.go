@@ -163,7 +163,7 @@ func (p *program) step(path string, d stepData) (st step, err error) {
 			return st, err
 		}
 	}
-	st.units = 100 + st.op.units*float64(len(d.Of))*p.words()
+	st.units = 100 + float64(st.op.units*float64(len(d.Of))*p.words())
 	return st, p.parameters(path, d, &st)
 }
 

@@ -118,3 +118,67 @@ func shown(files map[string][]byte) string {
 	}
 	return strings.Join(all, " ")
 }
+
+// suite reads a program of the tests that wazero keeps, built by another compiler.
+func suite(t *testing.T, compiler string) task {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/tetratelabs/wazero").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(out)), "imports/wasi_snapshot_preview1/testdata", compiler, "wasi.wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return task{"module": base64.StdEncoding.EncodeToString(code)}
+}
+
+// TestWASIOfOthers runs the test programs that wazero keeps, in C, Rust, Zig and
+// TinyGo: what they are granted they find, sockets there are none, and both engines
+// agree.
+func TestWASIOfOthers(t *testing.T) {
+	compiler, interpreter := newRig(t, wasm.EngineAuto, nil), newRig(t, wasm.EngineInterpreter, nil)
+	const noTerminal = "stdin isatty: false\nstdout isatty: false\nstderr isatty: false\n/ isatty: false\n"
+	granted := files("animals.txt", "bear", "sub/b.txt", "x")
+	for _, c := range []struct {
+		compiler string
+		args     []string
+		grant    task
+		stdout   string
+	}{
+		{"zig-cc", []string{"ls", "."}, granted, "./.\n./..\n./animals.txt\n./sub\n"},
+		{"zig-cc", []string{"ls", "."}, nil, "./.\n./..\n"},
+		{"zig-cc", []string{"ls", "sub", "repeat"}, granted, "./.\n./..\n./b.txt\n./.\n./..\n./b.txt\n"},
+		{"zig-cc", []string{"ls", "animals.txt"}, granted, "ENOTDIR\n"},
+		{"zig-cc", []string{"ls", "/etc"}, nil, "No such file or directory\n"},
+		{"zig-cc", []string{"stat"}, nil, noTerminal},
+		{"zig-cc", []string{"poll"}, task{"stdin": b64("x")}, "STDIN\n"},
+		{"zig-cc", []string{"sleepmillis", "20"}, nil, "OK\n"},
+		{"zig-cc", []string{"open-rdonly"}, nil, "OK\n"},
+		{"zig-cc", []string{"open-wronly"}, nil, "OK\n"},
+		{"zig-cc", []string{"sock"}, nil, ""},
+		{"cargo-wasi", []string{"ls", "."}, granted, "./animals.txt\n./sub\n"},
+		{"cargo-wasi", []string{"ls", "."}, nil, ""},
+		{"cargo-wasi", []string{"ls", "nothing"}, nil, "errno==44\n"},
+		{"cargo-wasi", []string{"stat"}, nil, noTerminal},
+		{"tinygo", []string{"ls", "."}, granted, "./animals.txt\n./sub\n"},
+		{"tinygo", []string{"stat"}, nil, noTerminal},
+		{"zig", []string{"ls", "."}, granted, "./animals.txt\n./sub\n"},
+		{"zig", []string{"stat"}, nil, noTerminal},
+	} {
+		t.Run(c.compiler+" "+strings.Join(c.args, " "), func(t *testing.T) {
+			tsk := suite(t, c.compiler).with("args", c.args)
+			for k, v := range c.grant {
+				tsk = tsk.with(k, v)
+			}
+			got, err := compiler.do(t, tsk)
+			if err != nil || string(got.Stdout) != c.stdout {
+				t.Fatalf("%v: exit code %d, stdout %q, stderr %q", err, got.ExitCode, got.Stdout, got.Stderr)
+			}
+			again, err := interpreter.do(t, tsk)
+			if err != nil || string(again.Stdout) != c.stdout || again.Fuel != got.Fuel || again.ExitCode != got.ExitCode {
+				t.Errorf("interpreted: %v, fuel %d and not %d, stdout %q, stderr %q", err, again.Fuel, got.Fuel, again.Stdout, again.Stderr)
+			}
+		})
+	}
+}

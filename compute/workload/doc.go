@@ -1,5 +1,5 @@
 // Package workload is a list of fixed pieces of work that show how fast a machine
-// is: hashing, floating point, matrices, memory, disk, hypervectors. A piece is
+// is: hashing, floating point, matrices, memory, disk, programs, hypervectors. A piece is
 // done in segments; a segment depends on nothing but a seed, leaves a digest, and
 // is the same on every processor, so that whoever doubts a machine's figures
 // computes one segment of many again.

@@ -17,6 +17,9 @@ type Kind struct {
 	// Durable: a segment's bytes are made by Content and have to be written to a disk
 	// and read again; Work only says what their digest is.
 	Durable bool
+	// Guest: a segment's digest is what the function "run" of Program returns for the
+	// seed, in a sandbox; Work only says what that is.
+	Guest bool
 	// Work does a segment and returns its digest. It may be called from several
 	// goroutines with a Scratch each.
 	Work func(s *Scratch, seed uint64) (uint64, error)
@@ -37,6 +40,7 @@ func Kinds() []Kind {
 		{Name: "matrix", Version: 1, Unit: "Mmadd/s", Each: matrixSize * matrixSize * matrixSize / 1_000_000.0, Most: 50_000, Units: 1_500_000, Limit: maxSegments, Work: matrix},
 		{Name: "memory", Version: 1, Unit: "Maccess/s", Each: (memoryWords + memoryReads) / 1_000_000.0, Most: 10_000, Units: 2_000_000, Limit: maxSegments, Work: memory},
 		{Name: "disk", Version: 1, Unit: "MB/s", Each: contentBytes / 1_000_000.0, Most: 20_000, Units: 5_000_000, Limit: 1024, Durable: true, Work: content},
+		{Name: "wasm", Version: 1, Unit: "Mfuel/s", Each: programFuel / 1_000_000.0, Most: 100_000, Units: 10_000_000, Limit: maxSegments, Guest: true, Work: guest},
 		{Name: "vsa", Version: 1, Unit: "kop/s", Each: vsaRounds * 4 / 1000.0, Most: 100_000, Units: 700_000, Limit: maxSegments, Work: vsa},
 	}
 }

@@ -18,6 +18,7 @@ func TestDigests(t *testing.T) {
 		"matrix 1": "9b36e260ba267b32 56a2a55847c6c40f 009242f2897ba90d",
 		"memory 1": "b39c457fc140214a 049bb8741c8e1494 6b4501772acbcbb6",
 		"disk 1":   "b3d0a1f7938cd4d8 408a12070e3a4694 1d343ac6e21f2e12",
+		"wasm 1":   "205e07d72d8e5714 ffcda47c51e18f15 c72def710dfbdaf2",
 		"vsa 1":    "d918d0b307b1f438 8507d05b73210e0f 7a23de08e1292269",
 	}
 	for _, k := range Kinds() {

@@ -187,3 +187,14 @@ func TestWalls(t *testing.T) {
 		t.Error("the bridge is still there")
 	}
 }
+
+// Every scenario that chooses knows the faults of its own plans.
+func TestFaultsOfPlans(t *testing.T) {
+	for _, s := range Scenarios() {
+		for _, short := range []bool{false, true} {
+			if err := CheckFaults(s, s.Plan(short).Faults); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}

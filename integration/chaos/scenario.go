@@ -55,6 +55,27 @@ func Find(name string) (Scenario, error) {
 	return nil, fmt.Errorf("there is no scenario %q; there are %v", name, known)
 }
 
+// chooser is a scenario that takes its faults from the plan.
+type chooser interface {
+	// faults are all it knows.
+	faults() []string
+}
+
+// CheckFaults refuses faults that a scenario does not know, or where it has none to
+// choose from.
+func CheckFaults(s Scenario, faults []string) error {
+	c, chooses := s.(chooser)
+	if len(faults) > 0 && !chooses {
+		return fmt.Errorf("scenario %s has no faults to choose from", s.Name())
+	}
+	for _, f := range faults {
+		if known := c.faults(); !slices.Contains(known, f) {
+			return fmt.Errorf("scenario %s knows no fault %q; there are %v", s.Name(), f, known)
+		}
+	}
+	return nil
+}
+
 // Options change a scenario's plan; zero fields leave it as it is.
 type Options struct {
 	Seed     uint64

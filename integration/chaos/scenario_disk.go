@@ -21,13 +21,15 @@ func (diskScenario) About() string {
 func (diskScenario) Plan(short bool) Plan {
 	p := Plan{Topology: Topology{Gateways: 2, Coordinators: 1, Workers: 4, DiskMiB: 256},
 		Load:  Load{Rate: 20, Duration: 2 * time.Minute, Timeout: 3 * time.Minute},
-		Terms: history.Terms{Completed: 1}, Pause: 20 * time.Second, Warm: 20, Faults: []string{"reserve", "brim"}}
+		Terms: history.Terms{Completed: 1}, Pause: 20 * time.Second, Warm: 20, Faults: diskScenario{}.faults()}
 	if short {
 		p.Topology.Workers, p.Topology.Gateways = 2, 1
 		p.Load.Rate, p.Load.Duration, p.Pause, p.Warm = 10, 6*time.Second, 3*time.Second, 4
 	}
 	return p
 }
+
+func (diskScenario) faults() []string { return []string{"reserve", "brim"} }
 
 // leaves is what of its disk a fault leaves the node: less than the 64 MiB below
 // which it refuses new tasks, or nothing.

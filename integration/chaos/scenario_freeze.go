@@ -31,6 +31,13 @@ func (freezeScenario) Plan(short bool) Plan {
 	return p
 }
 
+// victims are the kinds of nodes that victim finds.
+func victims() []string {
+	return []string{string(Worker), string(Gateway), string(Coordinator), "leader"}
+}
+
+func (freezeScenario) faults() []string { return victims() }
+
 // Inject freezes one node of each chosen kind in turn.
 func (freezeScenario) Inject(ctx context.Context, a *Arena) error {
 	for _, kind := range a.Plan.Faults {

@@ -3,9 +3,9 @@ package chaos
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenzro/tenzro/integration/history"
@@ -32,6 +32,16 @@ func (mixedScenario) Plan(short bool) Plan {
 	}
 	return p
 }
+
+func (mixedScenario) faults() (all []string) {
+	for _, whom := range victims() {
+		all = append(all, kill+whom, freeze+whom)
+	}
+	return all
+}
+
+// The ways to hurt a node; whom follows.
+const kill, freeze = "kill-", "freeze-"
 
 // most is how many faults there are at a time.
 const most = 2
@@ -77,20 +87,12 @@ func (mixedScenario) Inject(ctx context.Context, a *Arena) error {
 
 // strike hurts a node of the kind that the fault names.
 func (a *Arena) strike(ctx context.Context, kind string) (fault, error) {
-	const kill, freeze = "kill-", "freeze-"
-	var how, whom string
-	if n, err := fmt.Sscanf(kind, kill+"%s", &whom); n == 1 && err == nil {
-		how = kill
-	} else if n, err := fmt.Sscanf(kind, freeze+"%s", &whom); n == 1 && err == nil {
-		how = freeze
-	} else {
-		return fault{}, fmt.Errorf("%q is no fault: they are kill- and freeze- with worker, gateway, coordinator or leader", kind)
-	}
-	victim, err := a.victim(ctx, whom)
+	whom, killed := strings.CutPrefix(kind, kill)
+	victim, err := a.victim(ctx, strings.TrimPrefix(whom, freeze))
 	if err != nil {
 		return fault{}, err
 	}
-	if how == kill {
+	if killed {
 		return fault{victim, func(ctx context.Context) error { return a.Restart(ctx, victim) }}, a.Kill(ctx, victim)
 	}
 	return fault{victim, func(context.Context) error { return a.Thaw(victim) }}, a.Freeze(victim)

@@ -68,13 +68,15 @@ func (partitionScenario) About() string {
 func (partitionScenario) Plan(short bool) Plan {
 	p := Plan{Topology: Topology{Gateways: 2, Coordinators: 1, Workers: 7, Walled: true},
 		Load:  Load{Rate: 10, Duration: 4 * time.Minute, Timeout: 3 * time.Minute},
-		Terms: history.Terms{Completed: 0.999}, Pause: 30 * time.Second, Warm: 20, Faults: []string{"half", "few", "oneway", "flapping"}}
+		Terms: history.Terms{Completed: 0.999}, Pause: 30 * time.Second, Warm: 20, Faults: partitionScenario{}.faults()}
 	if short {
 		p.Topology.Workers, p.Topology.Gateways, p.Topology.Lease = 2, 1, 2*time.Second
 		p.Load.Duration, p.Pause, p.Warm, p.Faults = 5*time.Second, 3*time.Second, 4, []string{"half"}
 	}
 	return p
 }
+
+func (partitionScenario) faults() []string { return []string{"half", "few", "oneway", "flapping"} }
 
 // Inject applies each chosen cut in turn, with as long a rest after it.
 func (partitionScenario) Inject(ctx context.Context, a *Arena) error {
@@ -141,12 +143,14 @@ func (lossScenario) About() string {
 
 func (lossScenario) Plan(short bool) Plan {
 	p := partitionScenario{}.Plan(short)
-	p.Faults = []string{"10", "30", "1mbit"}
+	p.Faults = lossScenario{}.faults()
 	if short {
 		p.Faults = []string{"10"}
 	}
 	return p
 }
+
+func (lossScenario) faults() []string { return []string{"10", "30", "1mbit"} }
 
 // Inject applies each chosen defect in turn, with as long a rest after it.
 func (lossScenario) Inject(ctx context.Context, a *Arena) error {

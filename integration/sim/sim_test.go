@@ -74,14 +74,15 @@ func TestPlantedBugs(t *testing.T) {
 }
 
 // foundIn is where each bug shows: the first seed and how many to try, more than
-// one because the order of goroutines is not the seed's.
+// one because the order of goroutines is not the seed's. Of those with 1000 one seed
+// in some hundred shows it.
 func foundIn() map[Bug][2]uint64 {
 	return map[Bug][2]uint64{
-		DropIdempotency:  {1, 60},
+		DropIdempotency:  {1, 1000},
 		EarlyAck:         {2, 10},
 		EarlyEnd:         {2, 10},
 		SkipFsync:        {3, 30},
-		ForgetEpoch:      {42, 60},
+		ForgetEpoch:      {1, 1000},
 		LeadOn:           {1, 60},
 		LoudRetire:       {1, 60},
 		LoseParts:        {1, 60},

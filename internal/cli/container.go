@@ -79,10 +79,9 @@ func (s *shell) containerRun(c *ucli.Context) error {
 // containerTask is what the command line describes.
 func (s *shell) containerTask(c *ucli.Context) (container.Task, error) {
 	t := container.Task{Image: c.Args().First(), Command: quoted(c.StringSlice(flagCommand)), Args: quoted(c.Args().Tail()),
-		Limits: container.Limits{MemoryMB: c.Int64(flagMemory), CPUs: c.Float64(flagCPUs), Pids: c.Int64(flagPids),
-			TimeoutMS: c.Duration(flagTimeout).Milliseconds()}}
-	err := checkTimeout(c)
-	if err == nil {
+		Limits: container.Limits{MemoryMB: c.Int64(flagMemory), CPUs: c.Float64(flagCPUs), Pids: c.Int64(flagPids)}}
+	var err error
+	if t.Limits.TimeoutMS, err = milliseconds(c, flagTimeout); err == nil {
 		t.Env, err = environment(c.StringSlice(flagEnv))
 	}
 	if err == nil {

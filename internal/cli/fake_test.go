@@ -330,7 +330,8 @@ func (f *fakeNode) Peers() []api.Peer {
 func (f *fakeNode) Parameters() core.Parameters { return core.Parameters{Network: "testnet"} }
 
 func (f *fakeNode) Profile() api.Profile {
-	return api.Profile{OS: "linux", Arch: "amd64", CPUModel: "Example CPU \x1b[31m", Tier: core.TierAggregator,
+	charge := 40
+	return api.Profile{OS: "linux", Power: api.Power{OnBattery: true, ChargePercent: &charge, Celsius: 71.4}, Arch: "amd64", CPUModel: "Example CPU \x1b[31m", Tier: core.TierAggregator,
 		Resources: core.Resources{Cores: 2, CPUScore: 1.5, MemoryMB: 4096, DiskMB: 10240, FreeCPU: 75, FreeMemoryMB: 2048, FreeDiskMB: 5120},
 		TaskTypes: []string{"compute"}, EligibleRoles: []string{"local"}, Capabilities: []string{"compute"}}
 }

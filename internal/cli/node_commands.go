@@ -73,11 +73,27 @@ func drawProfile(p api.Profile) grid {
 	for _, a := range p.Accelerators {
 		g.add("accelerator", fmt.Sprintf("%s %s, %d MiB", a.Vendor, a.Name, a.MemoryMB))
 	}
+	g.add("power", powerText(p.Power))
 	g.add("tier", orDash(p.Tier.String()))
 	g.add("capabilities", strings.Join(p.Capabilities, ", "))
 	g.add("eligible roles", strings.Join(p.EligibleRoles, ", "))
 	g.add("task types", strings.Join(p.TaskTypes, ", "))
 	return g
+}
+
+// powerText is a machine's supply and heat in a few words.
+func powerText(p api.Power) string {
+	text := "mains"
+	if p.OnBattery {
+		text = "battery"
+	}
+	if p.ChargePercent != nil {
+		text += fmt.Sprintf(", %d %% charged", *p.ChargePercent)
+	}
+	if p.Celsius > 0 {
+		text += fmt.Sprintf(", %.0f degrees", p.Celsius)
+	}
+	return text
 }
 
 // peerPage is the answer of GET /api/v1/peers.

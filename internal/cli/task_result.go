@@ -62,7 +62,7 @@ func (s *shell) awaitResult(c *ucli.Context, cl *client.Client, id core.TaskID) 
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	answer, err := s.poll(ctx, cl, id)
+	answer, err := s.follow(ctx, cl, id)
 	switch {
 	case c.Context.Err() != nil:
 		return core.Errorf(core.Conflict, "wait", "stopped waiting; task %s goes on", id).
@@ -76,12 +76,17 @@ func (s *shell) awaitResult(c *ucli.Context, cl *client.Client, id core.TaskID) 
 	return s.printResult(c, answer)
 }
 
-// poll asks for the result until there is one, and draws the progress when a
-// terminal is there to show it.
-func (s *shell) poll(ctx context.Context, cl *client.Client, id core.TaskID) (json.RawMessage, error) {
+// follow waits for the result, and draws the progress when a terminal is there to
+// show it.
+func (s *shell) follow(ctx context.Context, cl *client.Client, id core.TaskID) (json.RawMessage, error) {
 	if isTerminal(s.Err) {
 		defer s.drawing(ctx, cl, id)()
 	}
+	return poll(ctx, cl, id)
+}
+
+// poll asks for the result until there is one.
+func poll(ctx context.Context, cl *client.Client, id core.TaskID) (json.RawMessage, error) {
 	for {
 		begun := time.Now()
 		answer, err := cl.Result(ctx, id, waitQuiet)

@@ -53,7 +53,7 @@ func specFlags() []ucli.Flag {
 		&ucli.Int64Flag{Name: "memory-mb", Usage: "memory in `MIB` that the task needs"},
 		&ucli.IntFlag{Name: "parallelism", Usage: "`N` subtasks at least, if the input allows"},
 		&ucli.DurationFlag{Name: "queue-timeout", Usage: "`TIME` the task may wait for a capable worker", DefaultText: "30s"},
-		&ucli.DurationFlag{Name: "timeout", Usage: "`TIME` the whole task may take", DefaultText: "10m"},
+		&ucli.DurationFlag{Name: flagTimeout, Usage: "`TIME` the whole task may take", DefaultText: "10m"},
 		&ucli.TimestampFlag{Name: "deadline", Usage: "`WHEN` the task expires, instead of --timeout, for example 2026-12-31T18:00:00Z", Layout: time.RFC3339},
 		&ucli.IntFlag{Name: "priority", Usage: "`N` from -10 to 10: which of your own waiting tasks is first"},
 		&ucli.StringFlag{Name: "max-price", Usage: "the most `UNITS` that a worker may ask for a million operations"},
@@ -131,12 +131,17 @@ type vectorData struct {
 
 func (s *shell) specFromFlags(c *ucli.Context) ([]byte, error) {
 	spec := core.TaskSpec{
-		Type:           core.TaskType(c.String("type")),
-		Requirements:   core.Requirements{CPU: c.Int("cpu"), MemoryMB: c.Int64("memory-mb")},
-		Parallelism:    c.Int("parallelism"),
-		QueueTimeoutMS: c.Duration("queue-timeout").Milliseconds(),
-		TimeoutMS:      c.Duration("timeout").Milliseconds(),
-		Priority:       c.Int("priority"),
+		Type:         core.TaskType(c.String("type")),
+		Requirements: core.Requirements{CPU: c.Int("cpu"), MemoryMB: c.Int64("memory-mb")},
+		Parallelism:  c.Int("parallelism"),
+		Priority:     c.Int("priority"),
+	}
+	var err error
+	if spec.QueueTimeoutMS, err = milliseconds(c, "queue-timeout"); err != nil {
+		return nil, err
+	}
+	if spec.TimeoutMS, err = milliseconds(c, flagTimeout); err != nil {
+		return nil, err
 	}
 	if at := c.Timestamp("deadline"); at != nil {
 		spec.Deadline = at.UTC()
@@ -149,7 +154,6 @@ func (s *shell) specFromFlags(c *ucli.Context) ([]byte, error) {
 	if err := spec.Requirements.MinTier.UnmarshalText([]byte(c.String("min-tier"))); err != nil {
 		return nil, usagef("use inference, aggregator or trainer", "--min-tier: %v", err)
 	}
-	var err error
 	if spec.Data, err = s.taskData(c); err != nil {
 		return nil, err
 	}
@@ -157,6 +161,16 @@ func (s *shell) specFromFlags(c *ucli.Context) ([]byte, error) {
 		return nil, usagef("correct the flag; tenzro task submit --help lists them", "%v", err)
 	}
 	return json.Marshal(spec)
+}
+
+// milliseconds is the time that a flag gives, 0 without it. A time below 1 ms is
+// refused: in whole milliseconds it would be 0, which stands for the default.
+func milliseconds(c *ucli.Context, flag string) (int64, error) {
+	d := c.Duration(flag)
+	if c.IsSet(flag) && d < time.Millisecond {
+		return 0, usagef("write for example --"+flag+" 30s, or leave it out", "--%s is %s; it must be 1ms at least", flag, d)
+	}
+	return d.Milliseconds(), nil
 }
 
 // taskData is what --data says, or the pipeline of --op and --input.

@@ -71,10 +71,9 @@ func (s *shell) wasmRun(c *ucli.Context) error {
 
 // wasmTask is what the command line describes.
 func (s *shell) wasmTask(c *ucli.Context) (wasm.Task, error) {
-	t := wasm.Task{Function: c.String(flagFunction), Limits: wasm.Limits{Fuel: c.Int64(flagFuel), MemoryMB: c.Int64(flagMemory),
-		TimeoutMS: c.Duration(flagTimeout).Milliseconds()}}
-	err := checkTimeout(c)
-	if err != nil {
+	t := wasm.Task{Function: c.String(flagFunction), Limits: wasm.Limits{Fuel: c.Int64(flagFuel), MemoryMB: c.Int64(flagMemory)}}
+	var err error
+	if t.Limits.TimeoutMS, err = milliseconds(c, flagTimeout); err != nil {
 		return t, err
 	}
 	if t.Module, err = s.readModule(c.Args().First()); err != nil {
@@ -91,14 +90,6 @@ func (s *shell) wasmTask(c *ucli.Context) (wasm.Task, error) {
 		t.Stdin, err = s.readInput("-", input{"stdin", "input", core.MaxTaskBytes, "split the input over several tasks, or redirect it from /dev/null"})
 	}
 	return t, err
-}
-
-// checkTimeout refuses a time that is given and is none.
-func checkTimeout(c *ucli.Context) error {
-	if d := c.Duration(flagTimeout); c.IsSet(flagTimeout) && d < time.Millisecond {
-		return usagef("write for example --timeout 30s, or leave it out", "--timeout is %s; it must be 1ms at least", d)
-	}
-	return nil
 }
 
 // quoted makes words of a command line those of a task.
@@ -189,7 +180,7 @@ func (s *shell) submitProgram(c *ucli.Context, cl *client.Client, spec core.Task
 	if err != nil {
 		return nil, err
 	}
-	answer, err := s.poll(c.Context, cl, status.TaskID)
+	answer, err := s.follow(c.Context, cl, status.TaskID)
 	switch {
 	case c.Context.Err() != nil:
 		return nil, s.cancelled(c, cl, status.TaskID)

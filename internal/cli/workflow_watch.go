@@ -57,7 +57,7 @@ func (s *shell) endWatch(c *ucli.Context, cl *client.Client, w workflow.Status) 
 	if w.Status != core.TaskCompleted {
 		return failureOf(w.Status, w.Failure)
 	}
-	answer, err := s.poll(c.Context, cl, w.TaskID) // the gateway may learn of the end a moment later
+	answer, err := poll(c.Context, cl, w.TaskID) // the gateway may learn of the end a moment later
 	if err != nil {
 		return err
 	}

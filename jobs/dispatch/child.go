@@ -345,7 +345,10 @@ func (c *childLink) credit(u *jobs.Unit, m *wire.JobResult) {
 }
 
 // bounded makes a text fit into a message.
-func bounded(s string) string { return strings.ToValidUTF8(s[:min(len(s), 512)], "") }
+func bounded(s string) string { return cut(s, 512) }
+
+// cut leaves at most n bytes, of whole characters.
+func cut(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "") }
 
 // Deliver takes a result for a child as if it had come over the child's link. A
 // child that is not linked is core.Unavailable.

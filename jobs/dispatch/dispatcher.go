@@ -175,6 +175,15 @@ func (d *Dispatcher) Fail(k jobs.Key, f *core.Failure) {
 	d.do(func(now time.Time) { d.board.Fail(k, f, now) })
 }
 
+// Update takes what is known of a child anew, if it is linked; what it holds stays.
+func (d *Dispatcher) Update(info jobs.ChildInfo) {
+	d.do(func(time.Time) {
+		if d.children[info.ID] != nil {
+			d.board.Join(info)
+		}
+	})
+}
+
 // Reconsider looks at every waiting unit again: for an owner that learned
 // something about its children which the matcher now knows.
 func (d *Dispatcher) Reconsider() { d.do(func(now time.Time) { d.board.Expire(now) }) }

@@ -56,6 +56,9 @@ type Taker interface {
 type Window struct {
 	Size func(class wire.Class) int
 	Free func() (cpu int, memoryMB int64)
+	// Rests says why nothing is taken until that changes, empty when it is; it may be
+	// nil.
+	Rests func() string
 	// Price is asked for a million operations, in base units.
 	Price core.Amount
 }
@@ -78,6 +81,7 @@ type Puller struct {
 	epoch uint64 // that the coordinator announced on this link; 0 = none
 	open  [2]int // credits granted and not used, by class
 	asked int    // questions being answered
+	rests string // that the coordinator was told last
 }
 
 // errLinkLost is the cause of a context that ended with its link.
@@ -268,9 +272,27 @@ func (p *Puller) grant(class wire.Class) *wire.Pull {
 
 func (p *Puller) pull(class wire.Class, credits int) *wire.Pull {
 	cpu, memory := p.window.Free()
+	rests := p.window.rests()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return &wire.Pull{Class: class, Credits: credits, FreeCPU: cpu, FreeMemoryMB: memory, Active: len(p.active), AskPrice: p.window.Price}
+	p.rests = rests
+	return &wire.Pull{Class: class, Credits: credits, FreeCPU: cpu, FreeMemoryMB: memory, Active: len(p.active), AskPrice: p.window.Price, Rests: rests}
+}
+
+// rests is the reason as it is told.
+func (w Window) rests() string {
+	if w.Rests == nil {
+		return ""
+	}
+	return cut(w.Rests(), wire.MaxRests)
+}
+
+// restTurned reports whether the coordinator was told otherwise.
+func (p *Puller) restTurned() bool {
+	rests := p.window.rests()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return rests != p.rests
 }
 
 // renewals keeps leases alive and the coordinator informed.
@@ -283,7 +305,7 @@ func (p *Puller) renewals(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			p.topUp(false)
+			p.topUp(p.restTurned())
 			if m := p.due(now); len(m) > 0 {
 				_ = p.link.Send(m...)
 			}

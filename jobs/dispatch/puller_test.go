@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,11 @@ type coordinator struct {
 // pulls runs a puller of w with a window of n against a coordinator, over each
 // kind of link.
 func pulls(t *testing.T, w *worker, n int, test func(t *testing.T, c *coordinator)) {
+	pullsAtRest(t, w, n, nil, test)
+}
+
+// pullsAtRest is pulls with a word on whether the worker rests.
+func pullsAtRest(t *testing.T, w *worker, n int, rests func() string, test func(t *testing.T, c *coordinator)) {
 	for name, link := range linkKinds() {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -45,7 +51,7 @@ func pulls(t *testing.T, w *worker, n int, test func(t *testing.T, c *coordinato
 						return n
 					}
 					return 0
-				}, Free: func() (int, int64) { return 50, 1000 }}
+				}, Free: func() (int, int64) { return 50, 1000 }, Rests: rests}
 				p := NewPuller(there, w, window, net.node(w.id.ID()), m, zerolog.Nop())
 				ctx, cancel := context.WithCancel(t.Context())
 				go func() { c.lost <- p.Serve(ctx) }()
@@ -347,4 +353,46 @@ func TestUnexpectedMessages(t *testing.T) {
 			t.Errorf("%v messages counted", n)
 		}
 	})
+}
+
+// TestRestIsTold: a coordinator hears within a second that a node rests, why, and
+// that it works again, though no credit changes hands; a long reason is cut.
+func TestRestIsTold(t *testing.T) {
+	var rests atomic.Pointer[string]
+	says := func(why string) { rests.Store(&why) }
+	said := func() string { return *rests.Load() }
+	says("")
+	pullsAtRest(t, newWorker(1), 0, said, func(t *testing.T, c *coordinator) {
+		for _, step := range []struct{ why, told string }{
+			{"", ""}, {"on battery", "on battery"}, {"", ""}, {strings.Repeat("é", 100), strings.Repeat("é", 64)},
+		} {
+			says(step.why)
+			if got := c.rest(time.Second); got != step.told {
+				t.Errorf("the coordinator was told %q, want %q", got, step.told)
+			}
+		}
+		says("")
+		c.rest(time.Second)
+		if got := c.rest(5 * time.Second); got != "nothing" {
+			t.Errorf("told %q once more", got)
+		}
+	})
+}
+
+// rest reads for d and returns what the last Pull said of a rest.
+func (c *coordinator) rest(d time.Duration) string {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	last := "nothing"
+	for {
+		bodies, err := c.Recv(ctx)
+		if err != nil {
+			return last
+		}
+		for _, b := range bodies {
+			if p, ok := b.(*wire.Pull); ok {
+				last = p.Rests
+			}
+		}
+	}
 }

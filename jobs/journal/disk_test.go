@@ -317,12 +317,9 @@ func TestReserve(t *testing.T) {
 
 // TestFullDisk fills a real volume of 96 MiB. It needs the right to mount.
 func TestFullDisk(t *testing.T) {
-	if os.Getenv("TENZRO_TEST_TMPFS") == "" {
-		t.Skip("set TENZRO_TEST_TMPFS=1 as root")
-	}
 	cfg := alone(t)
 	if err := syscall.Mount("tmpfs", cfg.Dir, "tmpfs", 0, "size=96m"); err != nil {
-		t.Fatal(err)
+		t.Skip("no volume can be mounted here: ", err)
 	}
 	defer syscall.Unmount(cfg.Dir, syscall.MNT_DETACH)
 	cfg.Reserve = 1

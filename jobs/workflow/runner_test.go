@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/jobs/template"
 	"github.com/tenzro/tenzro/jobs/workflow"
 )
 
@@ -423,6 +424,8 @@ func TestWorkflowDeadline(t *testing.T) {
 // the reason, and no job is made of it.
 func TestDataThatCannotBe(t *testing.T) {
 	long := `"` + strings.Repeat("x", 6<<20) + `"`
+	many := `[` + strings.TrimSuffix(strings.Repeat(`{"$from":"a","path":"/1"},`, 1+template.MaxScan/len(long)), ",") + `]`
+	turns := `[` + strings.TrimSuffix(strings.Repeat(`{"$from":"a","path":"/1"},{"$from":"b","path":"/1"},`, 1+template.MaxScan/len(long)/3), ",") + `]`
 	deep := strings.Repeat("[", 27) + strings.Repeat("]", 27)
 	for name, c := range map[string]struct{ first, second, message string }{
 		"no element":        {`[1,2]`, step("b", "echo", `{"$from":"a","path":"/2"}`), `step "b": invalid_input: the result of step "a": path "/2": there is no element "2" in an array of 2`},
@@ -431,6 +434,8 @@ func TestDataThatCannotBe(t *testing.T) {
 		"no list":           {`{"x":1}`, step("b", "echo", `1`, `"map":{"over":{"from":"a"}}`), `step "b": invalid_input: what it maps over, the result of step "a", is not an array: {"x":1}`},
 		"a list too long":   {`[` + strings.Repeat("1,", 10_000) + `1]`, step("b", "echo", `1`, `"map":{"over":{"from":"a"}}`), `step "b": invalid_input: the list from step "a" has 10001 elements; a map takes at most 10000`},
 		"together too much": {long, step("b", "echo", `[{"$from":"a"},{"$from":"a"}]`), `step "b": invalid_input: its data would have more than 10485760 bytes`},
+		"too much to scan":  {`[` + long + `,1]`, step("b", "echo", many), `step "b": invalid_input: its references would look through more than 1073741824 bytes of results`},
+		"too much to read":  {`[` + long + `,1]`, step("b", "echo", `[`+long+`,1]`) + "," + step("c", "echo", turns), `step "c": invalid_input: its references would look through more than 1073741824 bytes of results`},
 		"together too deep": {deep, step("b", "echo", `[[[[[[{"$from":"a"}]]]]]]`), `step "b": invalid_input: its data, put together, is not possible: `},
 		"item has no field": {`[{"v":1},{"w":1}]`, step("b", "echo", `{"$item":true,"path":"/v"}`, `"map":{"over":{"from":"a"}}`), `step "b": invalid_input: element 1: path "/v": there is no field "v"`},
 	} {

@@ -71,11 +71,10 @@ func (w *Watcher) ad(m Ad) {
 		w.refused("ad", m.From, err)
 		return
 	}
-	free := registry.Free{CPU: ad.Resources.FreeCPU, MemoryMB: ad.Resources.FreeMemoryMB}
-	if n, known := w.workers.Get(m.From, now); known { // what only its pulls tell
-		free.AskPrice, free.Active = n.Free.AskPrice, n.Free.Active
-	}
-	if err := w.workers.Beat(m.From, free, now); err != nil {
+	n, _ := w.workers.Get(m.From, now)
+	free := n.Free // but for what only its pulls tell
+	free.CPU, free.MemoryMB = ad.Resources.FreeCPU, ad.Resources.FreeMemoryMB
+	if _, err := w.workers.Beat(m.From, free, now); err != nil {
 		w.refused("ad", m.From, err)
 	}
 }

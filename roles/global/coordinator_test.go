@@ -23,7 +23,6 @@ func linked(t *testing.T, test func(t *testing.T, r *rig, g *region)) {
 // TestAcceptedOnlyAfterTheHomeRecorded: the submitter waits for the region's
 // JOB_ACCEPT and is told nothing before.
 //
-
 // spec 0.4 0.29
 func TestResult(t *testing.T) {
 	linked(t, func(t *testing.T, r *rig, g *region) {
@@ -178,7 +177,6 @@ func TestStatusOfEnded(t *testing.T) {
 // TestRegionsResultIsVerified: a result counts only with a proof that ties this
 // input to this output. The region is told why not, and may send a right one.
 //
-
 // spec 4.22 4.59
 func TestRegionsResultIsVerified(t *testing.T) {
 	for _, c := range []struct {
@@ -263,7 +261,6 @@ func TestRegionLost(t *testing.T) {
 // TestTaskOwnFailure: a failure that the region reports is the task's end, with
 // its reason.
 //
-
 // spec 0.72
 func TestTaskOwnFailure(t *testing.T) {
 	for reason, want := range map[core.Reason]core.TaskState{core.ReasonNoCapableWorker: core.TaskFailed, core.ReasonOverflow: core.TaskFailed,

@@ -51,7 +51,6 @@ func TestAcceptedOnlyAfterTheHomeRecorded(t *testing.T) {
 // TestNobodyRecords: without the region's word the submitter is told to try
 // again, nothing stays behind and the key is free.
 //
-
 // spec 0.72
 func TestNobodyRecords(t *testing.T) {
 	for _, c := range []struct {
@@ -139,6 +138,7 @@ func TestSubmitRefusals(t *testing.T) {
 		{"no type", "type", func(s *core.TaskSpec) { s.Type = "" }},
 		{"no data", "data", func(s *core.TaskSpec) { s.Data = nil }},
 		{"an unknown operation", "data.operations[0]", func(s *core.TaskSpec) { s.Data = json.RawMessage(`{"input":[1],"operations":["guess"]}`) }},
+		{"a deadline in the past", "deadline", func(s *core.TaskSpec) { s.Deadline = time.Now().Add(-time.Hour) }},
 		{"too much CPU", "requirements.cpu", func(s *core.TaskSpec) { s.Requirements.CPU = 101 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

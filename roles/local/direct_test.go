@@ -55,7 +55,6 @@ func (r *rig) state(id core.TaskID) core.TaskState {
 
 // TestAssign: tasks given to this very node run one after the other, in order.
 //
-
 // spec 0.16 0.27 0.68 0.74
 func TestAssign(t *testing.T) {
 	served(t, func(t *testing.T, r *rig, _ func()) {
@@ -105,7 +104,6 @@ func TestAssign(t *testing.T) {
 // TestAssignedWaitsForRoom: a task waits while others use what it needs, and
 // fails at once when the whole machine has less.
 //
-
 // spec 0.18
 func TestAssignedWaitsForRoom(t *testing.T) {
 	served(t, func(t *testing.T, r *rig, _ func()) {

@@ -39,8 +39,11 @@ type Deps struct {
 	// Accepts says whether outside work is taken now (readiness, roles, resources);
 	// the error tells why not.
 	Accepts func() error
-	Price   core.Amount // asked for a million operations
-	Trace   trace.Sink  // where spans of subtasks go; it may be nil
+	// Rests says why nothing is taken until that changes, empty when it is: coordinators
+	// count the node as unable meanwhile. It may be nil.
+	Rests func() string
+	Price core.Amount // asked for a million operations
+	Trace trace.Sink  // where spans of subtasks go; it may be nil
 }
 
 // Tasks runs the subtasks of this node. It is safe for concurrent use.
@@ -94,6 +97,7 @@ func (t *Tasks) Window() dispatch.Window {
 			free := t.deps.Capacity.Free()
 			return free.FreeCPU, free.FreeMemoryMB
 		},
+		Rests: t.deps.Rests,
 		Price: t.deps.Price,
 	}
 }

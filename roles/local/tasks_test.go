@@ -98,7 +98,6 @@ func offer(id core.TaskID, index int, spec core.TaskSpec) *wire.JobOffer {
 // TestRunsAndSigns: a subtask runs inside its reservation; the result is signed
 // over the exact bytes, as the documents' proof.
 //
-
 // spec 0.16 0.18 0.27 0.28 0.74 4.52 4.56 4.57
 func TestRunsAndSigns(t *testing.T) {
 	r := newRig(t)
@@ -188,7 +187,6 @@ func (r *rig) hold(req core.Requirements) *compute.Reservation {
 // TestNothingRunsWithoutReservation: an input that could not be read gives the
 // place back, and a reservation that is gone runs nothing.
 //
-
 // spec 0.18
 func TestNothingRunsWithoutReservation(t *testing.T) {
 	r := newRig(t)
@@ -248,7 +246,6 @@ func TestTaskFailures(t *testing.T) {
 // TestRewardsCountOnce: a receipt counts once, whoever repeats it and however
 // often, and only for the worker it names.
 //
-
 // spec 4.11 4.22
 func TestRewardsCountOnce(t *testing.T) {
 	r := newRig(t)

@@ -69,6 +69,7 @@ type rig struct {
 	mu      sync.Mutex
 	spread  [][]core.RegionID
 	conduct map[core.NodeID][]dispatch.Conduct
+	judged  func(core.NodeID, dispatch.Conduct, core.Digest) // unless nil, hears of it too
 }
 
 // options change how a rig is built.
@@ -132,10 +133,13 @@ func (r *rig) stop() {
 	r.wg.Wait()
 }
 
-func (r *rig) judge(child core.NodeID, c dispatch.Conduct, _ core.Digest) {
+func (r *rig) judge(child core.NodeID, c dispatch.Conduct, evidence core.Digest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.conduct[child] = append(r.conduct[child], c)
+	if r.judged != nil {
+		r.judged(child, c, evidence)
+	}
 }
 
 func (r *rig) conductOf(child core.NodeID) []dispatch.Conduct {

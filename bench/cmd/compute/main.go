@@ -27,16 +27,9 @@ func main() {
 	only := flag.String("only", "", "measure one `GROUP`: "+strings.Join(names(), ", "))
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	short, err := run(ctx, *quick, *only, *asJSON)
-	switch {
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "compute:", err)
-		os.Exit(1)
-	case short > 0 && !*quick:
-		fmt.Fprintf(os.Stderr, "compute: %d rows fall short\n", short)
-		os.Exit(1)
-	}
+	stop()
+	os.Exit(report.Verdict(os.Stderr, "compute", short, *quick, err))
 }
 
 // bench is one run.

@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
 	"os/signal"
 
@@ -37,17 +36,10 @@ func main() {
 		o.plan = smoke()
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	collector.Tune(os.LookupEnv, collector.Memory(ctx)) // as `tenzro run` does
 	short, err := run(ctx, o, *asJSON)
-	switch {
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "dispatch:", err)
-		os.Exit(1)
-	case short > 0 && !*quick:
-		fmt.Fprintf(os.Stderr, "dispatch: %d rows fall short\n", short)
-		os.Exit(1)
-	}
+	stop()
+	os.Exit(report.Verdict(os.Stderr, "dispatch", short, *quick, err))
 }
 
 // options is what the flags say.

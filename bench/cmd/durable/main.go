@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
 	"os/signal"
 
@@ -27,7 +26,6 @@ func main() {
 	victim := flag.String("victim", "", "used by the program itself: fill the journal in `dir` until killed")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	collector.Tune(os.LookupEnv, collector.Memory(ctx)) // as `tenzro run` does
 	p := full()
 	if *quick {
@@ -40,14 +38,8 @@ func main() {
 	} else {
 		short, err = run(ctx, p, *dir, *asJSON)
 	}
-	switch {
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "durable:", err)
-		os.Exit(1)
-	case short > 0 && !*quick:
-		fmt.Fprintf(os.Stderr, "durable: %d rows fall short\n", short)
-		os.Exit(1)
-	}
+	stop()
+	os.Exit(report.Verdict(os.Stderr, "durable", short, *quick, err))
 }
 
 // plan is how much is measured.

@@ -82,6 +82,21 @@ func (r *Report) Short() (n int) {
 	return n
 }
 
+// Verdict says on w what a run came to when it is not good, and returns the exit
+// code of the program of that name: 1 when the run failed, or when short rows fall
+// short, which a quick run may.
+func Verdict(w io.Writer, program string, short int, quick bool, err error) (code int) {
+	switch {
+	case err != nil:
+		fmt.Fprintf(w, "%s: %v\n", program, err)
+		return 1
+	case short > 0 && !quick:
+		fmt.Fprintf(w, "%s: %d rows fall short\n", program, short)
+		return 1
+	}
+	return 0
+}
+
 // Write ends the report and prints it.
 func (r *Report) Write(w io.Writer, asJSON bool) error {
 	r.LoadEnd = measure.Load()

@@ -78,6 +78,9 @@ func TestSpecification(t *testing.T) {
 	for suite, features := range map[string]api.CoreFeatures{"v1": api.CoreFeaturesV1, "v2": api.CoreFeaturesV2} {
 		counts := tally{}
 		scripts, _ := filepath.Glob(filepath.Join(dir, suite, "testdata/*.json"))
+		if least := map[string]int{"v1": 73, "v2": 148}[suite]; len(scripts) < least {
+			t.Errorf("%s: %d scripts; there were %d", suite, len(scripts), least)
+		}
 		for _, path := range scripts {
 			t.Run(suite+"/"+strings.TrimSuffix(filepath.Base(path), ".json"), func(t *testing.T) {
 				r := &runner{t: t, dir: filepath.Dir(path), counts: counts}

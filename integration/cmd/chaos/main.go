@@ -151,7 +151,14 @@ func (c *command) check(rest []string) (chaos.Scenario, error) {
 	if o.Seed == 0 {
 		o.Seed = uint64(time.Now().UnixNano())
 	}
-	return chaos.Find(c.scenario)
+	s, err := chaos.Find(c.scenario)
+	if err != nil {
+		return nil, err
+	}
+	if err := chaos.CheckFaults(s, o.Faults); err != nil {
+		return nil, fmt.Errorf("-faults: %w", err)
+	}
+	return s, nil
 }
 
 // run makes the directory and the binary where none are named, and runs.

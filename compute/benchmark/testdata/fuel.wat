@@ -1,0 +1,11 @@
+(module (func (export "run") (param $seed i64) (result i64) (local $x i64) (local $sum i64) (local $n i32)
+  (local.set $sum (local.get $seed))
+  (local.set $x (i64.or (local.get $seed) (i64.const 1)))
+  (loop $more
+    (local.set $x (i64.xor (local.get $x) (i64.shl (local.get $x) (i64.const 13))))
+    (local.set $x (i64.xor (local.get $x) (i64.shr_u (local.get $x) (i64.const 7))))
+    (local.set $x (i64.xor (local.get $x) (i64.shl (local.get $x) (i64.const 17))))
+    (local.set $sum (i64.add (i64.mul (local.get $sum) (i64.const 31)) (local.get $x)))
+    (local.set $n (i32.add (local.get $n) (i32.const 1)))
+    (br_if $more (i32.lt_u (local.get $n) (i32.const 1000000))))
+  (local.get $sum)))

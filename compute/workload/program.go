@@ -1,0 +1,31 @@
+package workload
+
+const (
+	// programSteps is how many steps Program takes, and programFuel what they cost in a
+	// sandbox, with the one call of the function.
+	programSteps = 1_000_000
+	programFuel  = 32_000_016
+)
+
+// Program returns the WebAssembly module of the workload "wasm": testdata/fuel.wat of
+// package compute/benchmark, assembled.
+func Program() []byte {
+	return []byte("\x00\x61\x73\x6d\x01\x00\x00\x00\x01\x06\x01\x60\x01\x7e\x01\x7e\x03\x02\x01\x00" +
+		"\x07\x07\x01\x03\x72\x75\x6e\x00\x00\x0a\x52\x01\x50\x03\x01\x7e\x01\x7e\x01\x7f" +
+		"\x20\x00\x21\x02\x20\x00\x42\x01\x84\x21\x01\x03\x40\x20\x01\x20\x01\x42\x0d\x86" +
+		"\x85\x21\x01\x20\x01\x20\x01\x42\x07\x88\x85\x21\x01\x20\x01\x20\x01\x42\x11\x86" +
+		"\x85\x21\x01\x20\x02\x42\x1f\x7e\x20\x01\x7c\x21\x02\x20\x03\x41\x01\x6a\x21\x03" +
+		"\x20\x03\x41\xc0\x84\x3d\x49\x0d\x00\x0b\x20\x02\x0b")
+}
+
+// guest does what Program does.
+func guest(_ *Scratch, seed uint64) (uint64, error) {
+	x, sum := seed|1, seed
+	for range programSteps {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+		sum = 31*sum + x
+	}
+	return sum, nil
+}
