@@ -14,9 +14,9 @@ import (
 // execution_failed) or an error of kind core.Invalid; ctx.Err() may be returned
 // as it is. Everything else counts as a bug of the node.
 type Executor interface {
-	// Run computes data. progress takes the finished share, 0..1, and is never
-	// nil; it may be called often but only from the calling goroutine.
-	Run(ctx context.Context, data json.RawMessage, progress func(float64)) (Output, error)
+	// Run computes data and tells report how it goes, as often as it likes. Nothing
+	// is told after it has returned.
+	Run(ctx context.Context, data json.RawMessage, report Report) (Output, error)
 }
 
 // Output is the result of one task or subtask.

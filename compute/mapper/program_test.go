@@ -19,7 +19,7 @@ import (
 // and it exits with 1 if its environment asks for that.
 type echo struct{ wasm.Planner }
 
-func (echo) Run(_ context.Context, data json.RawMessage, _ func(float64)) (compute.Output, error) {
+func (echo) Run(_ context.Context, data json.RawMessage, _ compute.Report) (compute.Output, error) {
 	t, err := wasm.Decode(data)
 	if err != nil {
 		return compute.Output{}, err
@@ -160,7 +160,7 @@ func TestProgramsRefused(t *testing.T) {
 func TestProgramFails(t *testing.T) {
 	m := programs(t)
 	data := echoes(`"env":{"FAIL":"2"},"input":{"$item":true}`, `{"list":[1,2,3]}`, `,"from":4,"combine":%q`)
-	_, err := m.Run(t.Context(), fmt.Appendf(nil, data, "concat"), nothing)
+	_, err := m.Run(t.Context(), fmt.Appendf(nil, data, "concat"), compute.Report{})
 	var f *core.Failure
 	if !errors.As(err, &f) || f.Reason != core.ReasonExecutionFailed || f.Message != "item 5: the program ended with exit code 1: sorry" {
 		t.Errorf("%v", err)

@@ -45,6 +45,7 @@ type order struct {
 	Handler string
 	Memory  int64
 	CPU     time.Duration
+	Stream  bool // somebody wants the output while it appears
 }
 
 // usage is what a child says of itself just before it answers.
@@ -153,18 +154,10 @@ func (c *child) call(o order, request []byte) ([]byte, error) {
 	if handler == nil {
 		return nil, fmt.Errorf("there is no handler %q", cut(o.Handler, 64))
 	}
-	return handler(c.ctx, request, c.stream)
-}
-
-// stream sends output in pieces.
-func (c *child) stream(data []byte) {
-	for len(data) > 0 {
-		n := min(len(data), maxPiece)
-		if c.write(kindOutput, data[:n]) != nil {
-			os.Exit(1) // nobody listens any more
-		}
-		data = data[n:]
+	if !o.Stream {
+		return handler(c.ctx, request, nil)
 	}
+	return handler(c.ctx, request, (&streams{to: c}).send)
 }
 
 func (c *child) write(k kind, data []byte) error {

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 	ucli "github.com/urfave/cli/v2"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/compute/wasm"
 	"github.com/tenzro/tenzro/core"
@@ -33,7 +34,7 @@ func (s *shell) runHere(c *ucli.Context, data json.RawMessage) (json.RawMessage,
 	go func() { served <- pool.Serve(ctx) }()
 	defer func() { stop(); <-served }()
 	x := wasm.NewExecutor(wasm.ExecutorConfig{Cache: cache, MemoryMB: wasm.MaxMemoryMB}, pool, log)
-	out, err := x.Run(ctx, data, func(float64) {})
+	out, err := x.Run(ctx, data, compute.Report{})
 	if c.Context.Err() != nil {
 		return nil, context.Canceled
 	}

@@ -153,7 +153,7 @@ func (t *Tasks) run(ctx context.Context, id core.TaskID, spec core.TaskSpec, inp
 	progress func(float64)) *wire.JobResult {
 	t.started(id)
 	begun := time.Now()
-	out, err := t.deps.Engine.Run(ctx, spec, res, progress)
+	out, err := t.deps.Engine.Run(ctx, spec, res, compute.Report{OnProgress: progress})
 	ran := time.Since(begun).Microseconds()
 	res.Release()
 	t.ended(id, err)

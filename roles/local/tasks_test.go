@@ -59,14 +59,14 @@ func newRig(t *testing.T) *rig {
 // executor waits at the gate and notes whether it runs inside a reservation.
 type executor struct{ r *rig }
 
-func (x executor) Run(ctx context.Context, data json.RawMessage, progress func(float64)) (compute.Output, error) {
+func (x executor) Run(ctx context.Context, data json.RawMessage, report compute.Report) (compute.Output, error) {
 	x.r.mu.Lock()
 	x.r.ran++
 	if x.r.capacity.Active() == 0 {
 		x.r.without++
 	}
 	x.r.mu.Unlock()
-	progress(0.5)
+	report.Progress(0.5)
 	select {
 	case <-x.r.gate:
 		return compute.Output{Result: json.RawMessage(`"done"`), Metric: 0.75}, nil

@@ -44,7 +44,7 @@ func sample() core.TaskSpec { return specOf(`[1,2,3,4,5]`, `["square","sum"]`, 0
 // alone is what one node gives for a task.
 func alone(t *testing.T, spec core.TaskSpec) string {
 	t.Helper()
-	out, err := vector.New().Run(t.Context(), spec.Data, func(float64) {})
+	out, err := vector.New().Run(t.Context(), spec.Data, compute.Report{})
 	if err != nil {
 		t.Fatalf("running it alone: %v", err)
 	}
@@ -247,7 +247,7 @@ func (r *rig) serve(taker dispatch.Taker, id core.NodeID, slots int, class wire.
 
 // compute is an honest answer.
 func (w *worker) compute(data []byte) *wire.JobResult {
-	out, err := vector.New().Run(context.Background(), data, func(float64) {})
+	out, err := vector.New().Run(context.Background(), data, compute.Report{})
 	if err != nil {
 		return failed(&core.Failure{Reason: core.ReasonExecutionFailed, Message: err.Error()})
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/vector"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/keys"
@@ -56,7 +57,7 @@ func (w *worker) answer(text []byte) ([]byte, error) {
 	if err := json.Unmarshal(text, &q); err != nil {
 		return nil, err
 	}
-	result, err := w.engine.Run(context.Background(), q.Data, func(float64) {})
+	result, err := w.engine.Run(context.Background(), q.Data, compute.Report{})
 	if err != nil {
 		return nil, err
 	}
