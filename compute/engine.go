@@ -49,6 +49,15 @@ func (e *Engine) Types() []core.TaskType {
 	return types
 }
 
+// MayWrite reports whether tasks of a type may write output while they run.
+func (e *Engine) MayWrite(t core.TaskType) bool {
+	switch e.executors[t].(type) {
+	case Writer, Program:
+		return true
+	}
+	return false
+}
+
 // Run computes spec.Data inside res and blocks until it is done. report hears of
 // progress that never falls.
 //

@@ -78,6 +78,23 @@ type Program interface {
 	Output(result json.RawMessage) ([]byte, error)
 }
 
+// Writer is what a planner has besides when some of its tasks write output while
+// they run, and are not all programs.
+type Writer interface {
+	// Writes reports whether a task that Check accepted does.
+	Writes(data json.RawMessage) bool
+}
+
+// Writes reports whether a task, which p's Check accepted, writes output while it
+// runs.
+func Writes(p Planner, data json.RawMessage) bool {
+	if w, ok := p.(Writer); ok {
+		return w.Writes(data)
+	}
+	_, ok := p.(Program)
+	return ok
+}
+
 // MetricOf returns the quality of a result that p's Validate accepted: 1 where
 // results are exact.
 func MetricOf(p Planner, data, result json.RawMessage) (float64, error) {

@@ -9,8 +9,8 @@ type Report struct {
 	// OnProgress takes the finished share, 0..1; nil when nobody wants to know.
 	OnProgress func(share float64)
 	// OnOutput takes the next piece of what the task writes to one of its streams:
-	// soon after it was written, in order and, when the task completes, all of it. The
-	// slice is the callee's, which must not block. nil when nobody wants it: then an
+	// soon after it was written, in order and, when the task completes, all of it. It
+	// must not block and copies what it keeps. nil when nobody wants it: then an
 	// executor need not collect any.
 	OnOutput func(s core.Stream, piece []byte)
 }

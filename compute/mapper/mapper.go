@@ -29,6 +29,7 @@ var (
 	_ compute.Executor = (*Mapper)(nil)
 	_ compute.Planner  = (*Mapper)(nil)
 	_ compute.Meter    = (*Mapper)(nil)
+	_ compute.Writer   = (*Mapper)(nil)
 )
 
 // New returns an engine for tasks of the types that are in both maps, whose results
@@ -74,6 +75,13 @@ func (m *Mapper) Run(ctx context.Context, data json.RawMessage, report compute.R
 	}
 	combined, err := m.combine(ctx, t, results)
 	return compute.Output{Result: combined, Metric: 1}, err
+}
+
+// Writes implements compute.Writer: a map of programs writes what they do, one item
+// after the other.
+func (m *Mapper) Writes(data json.RawMessage) bool {
+	t, err := m.decode(data)
+	return err == nil && t.program != nil
 }
 
 // listed reports whether the result is the list of results.

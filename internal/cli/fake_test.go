@@ -34,6 +34,9 @@ type fakeNode struct {
 	second  string // state of the region's second coordinator
 	removed bool   // it is none any more
 
+	// output is what a task writes, with the end of it; nil for a type that writes none.
+	output func(q core.OutputQuery) []core.OutputEvent
+
 	asked func() // called when a result is asked for that is not there yet; nil for nothing
 }
 
@@ -364,4 +367,16 @@ func (f *fakeNode) notReady() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ready = errors.New("1 of 3 peers")
+}
+
+func (f *fakeNode) Output(_ context.Context, id core.TaskID, q core.OutputQuery, fn func(core.OutputEvent) error) error {
+	if f.output == nil {
+		return core.Errorf(core.NotFound, "taskId", "task %s is of type compute, and tasks like it write no output", id)
+	}
+	for _, e := range f.output(q) {
+		if err := fn(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -82,6 +82,11 @@ func (s *shell) poll(ctx context.Context, cl *client.Client, id core.TaskID) (js
 	if isTerminal(s.Err) {
 		defer s.drawing(ctx, cl, id)()
 	}
+	return s.await(ctx, cl, id)
+}
+
+// await asks for the result until there is one.
+func (s *shell) await(ctx context.Context, cl *client.Client, id core.TaskID) (json.RawMessage, error) {
 	for {
 		begun := time.Now()
 		answer, err := cl.Result(ctx, id, waitQuiet)

@@ -58,7 +58,8 @@ func (s *shell) wasmRun(c *ucli.Context) error {
 	if c.Bool(flagLocal) {
 		run = s.runHere
 	}
-	raw, err := run(c, data)
+	shown := s.newProgramOutput()
+	raw, err := run(c, data, shown)
 	if err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func (s *shell) wasmRun(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.printProgram(c, r)
+	return s.printProgram(c, r, shown)
 }
 
 // wasmTask is what the command line describes.
@@ -145,8 +146,9 @@ func (s *shell) grantedFiles(pairs []string) (map[string][]byte, error) {
 	return files, nil
 }
 
-// runOnNetwork submits the program as a task and waits for its result.
-func (s *shell) runOnNetwork(c *ucli.Context, data json.RawMessage) (json.RawMessage, error) {
+// runOnNetwork submits the program as a task, shows what it writes meanwhile, and
+// waits for its result.
+func (s *shell) runOnNetwork(c *ucli.Context, data json.RawMessage, shown *programOutput) (json.RawMessage, error) {
 	spec := core.TaskSpec{Type: wasm.Type, Data: data, Requirements: core.Requirements{MemoryMB: c.Int64(flagMemory)},
 		TimeoutMS: c.Duration(flagTimeout).Milliseconds()}
 	text, err := json.Marshal(spec)
@@ -165,18 +167,29 @@ func (s *shell) runOnNetwork(c *ucli.Context, data json.RawMessage) (json.RawMes
 	if err != nil {
 		return nil, err
 	}
-	answer, err := s.poll(c.Context, cl, status.TaskID)
+	stop := shown.listen(c.Context, cl, status.TaskID)
+	result, err := s.awaitProgram(c.Context, cl, status.TaskID)
+	failure := failureOf(result.Status, result.Failure)
+	if err == nil && failure != nil { // there is no result that would have its last words
+		stop(lastEvents)
+	} else {
+		stop(0)
+	}
 	switch {
 	case c.Context.Err() != nil:
 		return nil, s.cancelled(c, cl, status.TaskID)
 	case err != nil:
 		return nil, lostSight(status.TaskID, err)
 	}
-	result, err := client.Decode[core.TaskResult](answer)
+	return result.Result, failure
+}
+
+func (s *shell) awaitProgram(ctx context.Context, cl *client.Client, id core.TaskID) (core.TaskResult, error) {
+	answer, err := s.await(ctx, cl, id)
 	if err != nil {
-		return nil, lostSight(status.TaskID, err)
+		return core.TaskResult{}, err
 	}
-	return result.Result, failureOf(result.Status, result.Failure)
+	return client.Decode[core.TaskResult](answer)
 }
 
 // lostSight tells of a task that was handed in and cannot be followed.
@@ -198,11 +211,8 @@ func (s *shell) cancelled(c *ucli.Context, cl *client.Client, id core.TaskID) er
 
 // printProgram hands on what the program left: its output, its values, its files
 // and its exit code.
-func (s *shell) printProgram(c *ucli.Context, r wasm.Result) error {
-	if _, err := s.Err.Write(r.Stderr); err != nil {
-		return err
-	}
-	if _, err := s.Out.Write(r.Stdout); err != nil {
+func (s *shell) printProgram(c *ucli.Context, r wasm.Result, shown *programOutput) error {
+	if err := shown.finish(r.Stdout, r.Stderr); err != nil {
 		return err
 	}
 	for _, v := range r.Values {
