@@ -321,6 +321,8 @@ func TestManySubtasks(t *testing.T) {
 				t.Errorf("subtask %d was not heard", i)
 			}
 		}
+		w.change(func() { w.state.Status, w.state.Running = core.TaskCancelled, nil; clear(w.runs) })
+		<-e.done
 		if w.most > maxReadingOne {
 			t.Errorf("%d were asked at once", w.most)
 		}
@@ -334,8 +336,6 @@ func TestManySubtasks(t *testing.T) {
 		wantHeard(t, late, "task running/1")
 		<-r.c.reading
 		wantHeard(t, late, "task running/1, 0@0 y")
-		w.change(func() { w.state.Status, w.state.Running = core.TaskCancelled, nil; clear(w.runs) })
-		<-e.done
 	})
 }
 
