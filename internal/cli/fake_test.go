@@ -34,8 +34,11 @@ type fakeNode struct {
 	second  string // state of the region's second coordinator
 	removed bool   // it is none any more
 
-	// output is what a task writes, with the end of it; nil for a type that writes none.
-	output func(q core.OutputQuery) []core.OutputEvent
+	// output tells what a task writes; nil for a type that writes none.
+	output func(q core.OutputQuery, tell func(core.OutputEvent) error) error
+
+	value json.RawMessage // of a completed task; nil is 55
+	hold  chan struct{}   // the result is there when it is closed; nil is at once
 
 	asked func() // called when a result is asked for that is not there yet; nil for nothing
 }
@@ -212,9 +215,15 @@ func (f *fakeNode) Result(ctx context.Context, id core.TaskID, wait time.Duratio
 		pause(ctx, wait)
 		return core.TaskResult{}, core.Errorf(core.Conflict, "result", "task %s has not ended", id)
 	}
+	if f.hold != nil {
+		<-f.hold
+	}
 	r := core.TaskResult{TaskID: id, Status: t.Status, Failure: t.Failure}
 	if t.Status == core.TaskCompleted {
 		r.Result, r.Regions, r.Workers = json.RawMessage("55"), []core.RegionID{"us-east"}, []core.NodeID{"12D3KooWworker"}
+		if f.value != nil {
+			r.Result = f.value
+		}
 	}
 	return r, nil
 }
@@ -373,10 +382,5 @@ func (f *fakeNode) Output(_ context.Context, id core.TaskID, q core.OutputQuery,
 	if f.output == nil {
 		return core.Errorf(core.NotFound, "taskId", "task %s is of type compute, and tasks like it write no output", id)
 	}
-	for _, e := range f.output(q) {
-		if err := fn(e); err != nil {
-			return err
-		}
-	}
-	return nil
+	return f.output(q, fn)
 }
