@@ -51,11 +51,7 @@ func (e *Engine) Types() []core.TaskType {
 
 // MayWrite reports whether tasks of a type may write output while they run.
 func (e *Engine) MayWrite(t core.TaskType) bool {
-	switch e.executors[t].(type) {
-	case Writer, Program:
-		return true
-	}
-	return false
+	return MayWrite(e.executors[t])
 }
 
 // Run computes spec.Data inside res and blocks until it is done. report hears of

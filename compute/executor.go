@@ -85,14 +85,23 @@ type Writer interface {
 	Writes(data json.RawMessage) bool
 }
 
+// MayWrite reports whether an executor or planner is of a type whose tasks may write
+// output while they run.
+func MayWrite(e any) bool {
+	switch e.(type) {
+	case Writer, Program:
+		return true
+	}
+	return false
+}
+
 // Writes reports whether a task, which p's Check accepted, writes output while it
 // runs.
 func Writes(p Planner, data json.RawMessage) bool {
 	if w, ok := p.(Writer); ok {
 		return w.Writes(data)
 	}
-	_, ok := p.(Program)
-	return ok
+	return MayWrite(p)
 }
 
 // MetricOf returns the quality of a result that p's Validate accepted: 1 where

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"slices"
@@ -94,6 +95,7 @@ func serveChild(b birth, handlers map[string]Handler) {
 	c := &child{handlers: handlers, ctx: withGranted(context.Background(), b.Dir),
 		in: bufio.NewReader(os.NewFile(requestFD, "requests")), out: os.NewFile(responseFD, "responses")}
 	c.watch = newSelfWatch(c.die)
+	debug.SetGCPercent(-1)
 	go c.watch.run()
 	hello := greeting{Walls: raiseWalls(b)}
 	for name := range handlers {
@@ -230,6 +232,23 @@ func cut(s string, n int) string {
 		return r
 	}, s[:min(len(s), 4*n)])
 	return strings.TrimSpace(s[:min(len(s), n)])
+}
+
+// usualGC is how much garbage the collector waits for in Churn, percent.
+const usualGC = 100
+
+// Churn runs fn, which makes much garbage, with the collector at its usual pace.
+// Everywhere else in a child it is off, but for when a job's memory runs short and
+// between jobs: it has to stop all goroutines, a guest in compiled code does not stop
+// before it calls the host, and until then nothing else in the child runs.
+func Churn(ctx context.Context, fn func() error) error {
+	if ctx.Value(grantedKey{}) == nil { // not a child: the process is not ours
+		return fn()
+	}
+	debug.SetGCPercent(usualGC)
+	defer debug.SetGCPercent(-1)
+	defer runtime.GC() // none is going on once this has returned
+	return fn()
 }
 
 // grantedKey is the context key of the directory a handler may use.

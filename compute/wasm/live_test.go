@@ -60,21 +60,30 @@ func (h *heard) report() compute.Report {
 }
 
 // TestSeenWhileItRuns: a program in a real child that would run for years is heard,
-// and then ended by who heard it.
+// and then ended by who heard it. That it has just been compiled, and has taken much
+// memory, does not keep the child from telling: see sandbox.Churn.
 func TestSeenWhileItRuns(t *testing.T) {
-	r := newProcessRig(t, "")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	both := 0
-	h := &heard{each: func(core.Stream, string) {
-		if both++; both == 2 {
-			cancel()
-		}
-	}}
-	data := program(t, writer(forYears, "")).with("limits", map[string]int64{"fuel": wasm.MaxFuel}).data(t)
-	_, err := r.Run(ctx, data, h.report())
-	if reason(err) != core.ReasonCancelled || h.text[core.Stdout] != "one\n" || h.text[core.Stderr] != "oops\n" {
-		t.Errorf("%q, %v", h.text, err)
+	for _, pages := range []int{0, 100, 500, 1500, 4000} {
+		t.Run(fmt.Sprintf("%d pages more", pages), func(t *testing.T) {
+			text := strings.Replace(writer(forYears, ""), "(local i64)", fmt.Sprintf("(local i64) (drop (memory.grow (i32.const %d)))", pages), 1)
+			data := program(t, text).with("limits", map[string]int64{"fuel": wasm.MaxFuel}).data(t)
+			dir := t.TempDir()
+			for range 3 { // compiled, loaded
+				r := newProcessRig(t, dir)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				both := 0
+				h := &heard{each: func(core.Stream, string) {
+					if both++; both == 2 {
+						cancel()
+					}
+				}}
+				_, err := r.Run(ctx, data, h.report())
+				if reason(err) != core.ReasonCancelled || h.text[core.Stdout] != "one\n" || h.text[core.Stderr] != "oops\n" {
+					t.Fatalf("%q, %v", h.text, err)
+				}
+			}
+		})
 	}
 }
 

@@ -41,9 +41,8 @@ func (v *Validator) writing(id core.TaskID) (json.RawMessage, error) {
 			WithHint("try again in a second")
 	}
 	s := core.OutputState{TaskID: id, Type: job.Spec.Type, Status: job.State.Task(), Subtasks: job.Subtasks, Running: []int{}}
-	if planner, known := v.deps.Planners[job.Spec.Type]; known {
-		s.Writes = compute.Writes(planner, job.Spec.Data)
-	}
+	planner := v.deps.Planners[job.Spec.Type]
+	s.Writes = compute.MayWrite(planner) && (job.State.Final() || compute.Writes(planner, job.Spec.Data)) // what has ended has no data any more
 	if s.Writes && !job.State.Final() {
 		s.Running = v.deps.Dispatcher.Running(id, job.Subtasks, core.MaxWritersShown)
 	}
