@@ -200,10 +200,10 @@ func heapGoal(memory int64) int64 {
 	return idle + memory - memory/8
 }
 
-// trim gives memory back to the system after a job that took much of it: a small
-// job does not pay for a collection.
+// trim collects the garbage of jobs when there is some, and gives memory back to the
+// system after one that took much: a small job pays for neither.
 func trim() {
-	const small = 8 << 20
+	const some, much = 16 << 20, 24 << 20
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}}
 	metrics.Read(sample)
 	held := uint64(0)
@@ -212,8 +212,11 @@ func trim() {
 			held += s.Value.Uint64()
 		}
 	}
-	if held > small {
+	switch objects := sample[0].Value; {
+	case held > much:
 		debug.FreeOSMemory()
+	case objects.Kind() == metrics.KindUint64 && objects.Uint64() > some:
+		runtime.GC()
 	}
 }
 
