@@ -29,7 +29,7 @@ func (t regionTasks) Take(_ core.NodeID, o *wire.JobOffer) (*dispatch.Ticket, *w
 // Answer implements dispatch.Taker: a local node keeps no jobs, but knows what it
 // runs.
 func (t regionTasks) Answer(ctx context.Context, from core.NodeID, q *wire.JobQuery) *wire.JobState {
-	if q.Output == nil {
+	if q.Output == nil || t.region == "" { // what was assigned to this very node is of no region
 		return t.Tasks.Answer(ctx, from, q)
 	}
 	state := &wire.JobState{ID: q.ID}

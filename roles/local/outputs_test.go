@@ -121,6 +121,9 @@ func TestOutputOfAssigned(t *testing.T) {
 		if err != nil || !s.Writes || len(s.Running) != 1 || s.Status != core.TaskRunning {
 			t.Errorf("%+v, %v", s, err)
 		}
+		if _, err := ask(t, r.tasks, "", "mine", core.OutputFrom{}); !errors.Is(err, core.NotFound) {
+			t.Errorf("told to a coordinator of no region: %v", err)
+		}
 		part, err := r.tasks.Written(t.Context(), "mine", core.OutputFrom{})
 		if err != nil || shown(part.Pieces) != "out@0:one err@0:oops" {
 			t.Errorf("%+v, %v", part, err)
