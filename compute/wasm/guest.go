@@ -62,8 +62,8 @@ const (
 	maxKeptBytes = 4 << 20
 )
 
-// Handle runs one request and shows what the program writes meanwhile. What the program does wrong is in the answer; an error
-// is a bug or the machine's.
+// Handle runs one request and shows what the program writes meanwhile. What the
+// program does wrong is in the answer; an error is a bug or the machine's.
 func (g *Guest) Handle(ctx context.Context, b []byte, show func(core.Stream, []byte)) ([]byte, error) {
 	req, err := decodeRequest(b)
 	if err != nil {

@@ -78,9 +78,9 @@ func (l *outputLog) write(s core.Stream, data []byte) {
 	*at += int64(len(data))
 	data = data[max(0, len(data)-keptOutput):]
 	l.add(s, *at-int64(len(data)), data)
-	l.trim(keptOutput)
-	if o.kept > keptOutputs {
-		share := keptOutputs / len(o.logs)
+	share := min(keptOutput, keptOutputs/len(o.logs))
+	l.trim(share)
+	if o.kept > keptOutputs { // others have more than their share since there are more of them
 		for _, other := range o.logs {
 			other.trim(share)
 		}
