@@ -53,6 +53,9 @@ type network struct {
 	ended   bool          // no more events follow
 	grew    chan struct{} // closed when events or ended change
 
+	heard  core.OutputQuery      // asked for last
+	output chan core.OutputEvent // what Output tells until it is closed; nil for nothing
+
 	calls int // calls that would have started something
 }
 
@@ -179,6 +182,30 @@ func (n *network) Why(_ context.Context, id core.TaskID) (core.TaskWhy, error) {
 
 func (n *network) Trace(_ context.Context, id core.TaskID) (core.Trace, error) {
 	return core.Trace{TaskID: id, TraceID: "4bf9", Spans: []core.Span{{Name: "task", At: core.AtGateway}}}, n.err
+}
+
+// Output tells what comes from output.
+func (n *network) Output(ctx context.Context, id core.TaskID, q core.OutputQuery, fn func(core.OutputEvent) error) error {
+	n.mu.Lock()
+	n.heard = q
+	output, err := n.output, n.err
+	n.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	for {
+		select {
+		case e, more := <-output:
+			if !more {
+				return nil
+			}
+			if err := fn(e); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func (n *network) Workflow(context.Context, core.TaskID) (workflow.Status, error) {

@@ -24,6 +24,9 @@ type Insight interface {
 	Why(ctx context.Context, id core.TaskID) (core.TaskWhy, error)
 	// Trace says where a task's time went, as far as it is remembered.
 	Trace(ctx context.Context, id core.TaskID) (core.Trace, error)
+	// Output calls fn with what a task writes, as q says, until the task has ended, ctx
+	// does or fn fails. A task that writes no output is core.NotFound.
+	Output(ctx context.Context, id core.TaskID, q core.OutputQuery, fn func(core.OutputEvent) error) error
 }
 
 func (s *Server) insightRoutes() []*route {
@@ -39,6 +42,7 @@ func (s *Server) insightRoutes() []*route {
 			summary: "Why a task waits, runs or failed, and what would help", out: ok(core.TaskWhy{})},
 		{method: http.MethodGet, path: base + "/trace", tag: tagTasks, serve: s.trace,
 			summary: "Where a task's time went, on gateway, region and workers", out: ok(core.Trace{})},
+		s.outputRoute(),
 	}
 }
 

@@ -49,14 +49,19 @@ func (e *Engine) Types() []core.TaskType {
 	return types
 }
 
-// Run computes spec.Data inside res and blocks until it is done. progress may be
-// nil; it is called from this goroutine with values that never fall.
+// MayWrite reports whether tasks of a type may write output while they run.
+func (e *Engine) MayWrite(t core.TaskType) bool {
+	return MayWrite(e.executors[t])
+}
+
+// Run computes spec.Data inside res and blocks until it is done. report hears of
+// progress that never falls.
 //
 // A task that did not complete is a *core.Failure. A task that was not started
 // is a *core.Error: Unsupported when no executor has its type, Conflict when res
 // is released, foreign or smaller than the task's requirements. The caller keeps
 // res and releases it.
-func (e *Engine) Run(ctx context.Context, spec core.TaskSpec, res *Reservation, progress func(float64)) (Output, error) {
+func (e *Engine) Run(ctx context.Context, spec core.TaskSpec, res *Reservation, report Report) (Output, error) {
 	x, ok := e.executors[spec.Type]
 	if !ok {
 		return Output{}, core.Errorf(core.Unsupported, "type", "this node runs no tasks of type %.32q", spec.Type)
@@ -65,7 +70,7 @@ func (e *Engine) Run(ctx context.Context, spec core.TaskSpec, res *Reservation, 
 		return Output{}, err
 	}
 	start := time.Now()
-	out, err := e.guarded(ctx, x, spec, rising(progress))
+	out, err := e.guarded(ctx, x, spec, rising(report))
 	if err == nil {
 		err = checkOutput(out)
 	}
@@ -79,7 +84,7 @@ func (e *Engine) Run(ctx context.Context, spec core.TaskSpec, res *Reservation, 
 
 // guarded runs the executor and turns its panic into an error, because one bad
 // task must not take the other tasks of the node with it.
-func (e *Engine) guarded(ctx context.Context, x Executor, spec core.TaskSpec, progress func(float64)) (out Output, err error) {
+func (e *Engine) guarded(ctx context.Context, x Executor, spec core.TaskSpec, report Report) (out Output, err error) {
 	if err := ctx.Err(); err != nil {
 		return Output{}, err
 	}
@@ -90,7 +95,7 @@ func (e *Engine) guarded(ctx context.Context, x Executor, spec core.TaskSpec, pr
 			err = &core.Failure{Reason: core.ReasonInternal, Message: "the engine crashed on this task; the node's log has the stack"}
 		}
 	}()
-	return x.Run(ctx, spec.Data, progress)
+	return x.Run(ctx, spec.Data, report)
 }
 
 // failure maps err to the closed set of reasons.
@@ -126,17 +131,18 @@ func checkOutput(out Output) error {
 	return nil
 }
 
-// rising makes a callback that always exists and sees only values in 0..1 that
-// are greater than the last.
-func rising(progress func(float64)) func(float64) {
+// rising makes a report that hears only of progress in 0..1 that is greater than the
+// last.
+func rising(r Report) Report {
+	progress, last := r.OnProgress, 0.0
 	if progress == nil {
-		return func(float64) {}
+		return r
 	}
-	last := 0.0
-	return func(p float64) {
+	r.OnProgress = func(p float64) {
 		if p = min(p, 1); p > last {
 			last = p
 			progress(p)
 		}
 	}
+	return r
 }

@@ -19,10 +19,10 @@ import (
 	"github.com/tenzro/tenzro/core"
 )
 
-type executorFunc func(ctx context.Context, data json.RawMessage, progress func(float64)) (Output, error)
+type executorFunc func(ctx context.Context, data json.RawMessage, report Report) (Output, error)
 
-func (f executorFunc) Run(ctx context.Context, data json.RawMessage, progress func(float64)) (Output, error) {
-	return f(ctx, data, progress)
+func (f executorFunc) Run(ctx context.Context, data json.RawMessage, report Report) (Output, error) {
+	return f(ctx, data, report)
 }
 
 func newEngine(t *testing.T, x executorFunc, log *bytes.Buffer) (*Engine, *Capacity) {
@@ -47,28 +47,28 @@ func TestEngineOutcome(t *testing.T) {
 		want core.Reason // "" = good
 		log  string
 	}{
-		{"good", func(context.Context, json.RawMessage, func(float64)) (Output, error) { return good, nil }, "", ""},
-		{"failure", func(context.Context, json.RawMessage, func(float64)) (Output, error) {
+		{"good", func(context.Context, json.RawMessage, Report) (Output, error) { return good, nil }, "", ""},
+		{"failure", func(context.Context, json.RawMessage, Report) (Output, error) {
 			return good, &core.Failure{Reason: core.ReasonOverflow, Message: "x"}
 		}, core.ReasonOverflow, ""},
-		{"invalid", func(context.Context, json.RawMessage, func(float64)) (Output, error) {
+		{"invalid", func(context.Context, json.RawMessage, Report) (Output, error) {
 			return good, core.Errorf(core.Invalid, "data", "x")
 		}, core.ReasonInvalidInput, ""},
-		{"bug", func(context.Context, json.RawMessage, func(float64)) (Output, error) { return good, errors.New("boom") }, core.ReasonInternal, "boom"},
-		{"panic", func(context.Context, json.RawMessage, func(float64)) (Output, error) { panic("boom") }, core.ReasonInternal, "engine_test.go"},
-		{"waits for its deadline", func(ctx context.Context, _ json.RawMessage, _ func(float64)) (Output, error) {
+		{"bug", func(context.Context, json.RawMessage, Report) (Output, error) { return good, errors.New("boom") }, core.ReasonInternal, "boom"},
+		{"panic", func(context.Context, json.RawMessage, Report) (Output, error) { panic("boom") }, core.ReasonInternal, "engine_test.go"},
+		{"waits for its deadline", func(ctx context.Context, _ json.RawMessage, _ Report) (Output, error) {
 			<-ctx.Done()
 			return good, ctx.Err()
 		}, core.ReasonDeadline, ""},
-		{"hides its deadline", func(ctx context.Context, _ json.RawMessage, _ func(float64)) (Output, error) {
+		{"hides its deadline", func(ctx context.Context, _ json.RawMessage, _ Report) (Output, error) {
 			<-ctx.Done()
 			return good, errors.New("stopped")
 		}, core.ReasonDeadline, ""},
-		{"no result", func(context.Context, json.RawMessage, func(float64)) (Output, error) { return Output{}, nil }, core.ReasonInternal, "empty"},
-		{"wild metric", func(context.Context, json.RawMessage, func(float64)) (Output, error) {
+		{"no result", func(context.Context, json.RawMessage, Report) (Output, error) { return Output{}, nil }, core.ReasonInternal, "empty"},
+		{"wild metric", func(context.Context, json.RawMessage, Report) (Output, error) {
 			return Output{Result: good.Result, Metric: math.NaN()}, nil
 		}, core.ReasonInternal, "metric"},
-		{"huge result", func(context.Context, json.RawMessage, func(float64)) (Output, error) {
+		{"huge result", func(context.Context, json.RawMessage, Report) (Output, error) {
 			return Output{Result: make([]byte, core.MaxTaskBytes+1)}, nil
 		}, core.ReasonExecutionFailed, ""},
 	} {
@@ -82,7 +82,7 @@ func TestEngineOutcome(t *testing.T) {
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
-				out, err := e.Run(ctx, core.TaskSpec{Type: "compute"}, res, nil)
+				out, err := e.Run(ctx, core.TaskSpec{Type: "compute"}, res, Report{})
 				var f *core.Failure
 				switch {
 				case c.want == "" && (err != nil || string(out.Result) != "55"):
@@ -104,7 +104,7 @@ func TestEngineOutcome(t *testing.T) {
 // before it starts never starts.
 func TestEngineCancel(t *testing.T) {
 	started := 0
-	e, capacity := newEngine(t, func(ctx context.Context, _ json.RawMessage, _ func(float64)) (Output, error) {
+	e, capacity := newEngine(t, func(ctx context.Context, _ json.RawMessage, _ Report) (Output, error) {
 		started++
 		return Output{}, ctx.Err()
 	}, new(bytes.Buffer))
@@ -114,7 +114,7 @@ func TestEngineCancel(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = e.Run(ctx, core.TaskSpec{Type: "compute"}, res, nil)
+	_, err = e.Run(ctx, core.TaskSpec{Type: "compute"}, res, Report{})
 	var f *core.Failure
 	if !errors.As(err, &f) || f.Reason != core.ReasonCancelled || started != 0 {
 		t.Fatalf("%v, started %d times", err, started)
@@ -125,7 +125,7 @@ func TestEngineCancel(t *testing.T) {
 //
 // spec 0.18 0.27
 func TestEngineRefuses(t *testing.T) {
-	e, capacity := newEngine(t, func(context.Context, json.RawMessage, func(float64)) (Output, error) {
+	e, capacity := newEngine(t, func(context.Context, json.RawMessage, Report) (Output, error) {
 		t.Error("it ran")
 		return Output{}, nil
 	}, new(bytes.Buffer))
@@ -153,7 +153,7 @@ func TestEngineRefuses(t *testing.T) {
 		{"too little CPU", core.TaskSpec{Type: "compute", Requirements: core.Requirements{CPU: 2}}, small, core.Conflict},
 		{"too little memory", core.TaskSpec{Type: "compute", Requirements: core.Requirements{MemoryMB: 2}}, small, core.Conflict},
 	} {
-		if _, err := e.Run(t.Context(), c.spec, c.res, nil); !errors.Is(err, c.kind) {
+		if _, err := e.Run(t.Context(), c.spec, c.res, Report{}); !errors.Is(err, c.kind) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
@@ -164,9 +164,9 @@ func TestEngineRefuses(t *testing.T) {
 
 // TestEngineProgress: the caller sees only rising values in 0..1.
 func TestEngineProgress(t *testing.T) {
-	e, capacity := newEngine(t, func(_ context.Context, _ json.RawMessage, progress func(float64)) (Output, error) {
+	e, capacity := newEngine(t, func(_ context.Context, _ json.RawMessage, report Report) (Output, error) {
 		for _, p := range []float64{-1, 0.5, 0.4, math.NaN(), 0.5, 7} {
-			progress(p)
+			report.Progress(p)
 		}
 		return Output{Result: json.RawMessage("1")}, nil
 	}, new(bytes.Buffer))
@@ -175,7 +175,7 @@ func TestEngineProgress(t *testing.T) {
 		t.Fatal(err)
 	}
 	var seen []float64
-	if _, err := e.Run(t.Context(), core.TaskSpec{Type: "compute"}, res, func(p float64) { seen = append(seen, p) }); err != nil {
+	if _, err := e.Run(t.Context(), core.TaskSpec{Type: "compute"}, res, Report{OnProgress: func(p float64) { seen = append(seen, p) }}); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(seen, []float64{0.5, 1}) {
@@ -191,7 +191,7 @@ func TestEngineMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	c := NewCapacity(core.Resources{}, 1)
 	fail := core.Reason("")
-	x := executorFunc(func(context.Context, json.RawMessage, func(float64)) (Output, error) {
+	x := executorFunc(func(context.Context, json.RawMessage, Report) (Output, error) {
 		if fail != "" {
 			return Output{}, &core.Failure{Reason: fail}
 		}
@@ -206,7 +206,7 @@ func TestEngineMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, fail = range []core.Reason{"", "", core.ReasonOverflow, "made up"} {
-		e.Run(t.Context(), core.TaskSpec{Type: "compute"}, res, nil)
+		e.Run(t.Context(), core.TaskSpec{Type: "compute"}, res, Report{})
 	}
 	want := `
 # HELP tenzro_operation_failures_total Tasks and subtasks this node ran and did not complete.

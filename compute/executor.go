@@ -14,9 +14,9 @@ import (
 // execution_failed) or an error of kind core.Invalid; ctx.Err() may be returned
 // as it is. Everything else counts as a bug of the node.
 type Executor interface {
-	// Run computes data. progress takes the finished share, 0..1, and is never
-	// nil; it may be called often but only from the calling goroutine.
-	Run(ctx context.Context, data json.RawMessage, progress func(float64)) (Output, error)
+	// Run computes data and tells report how it goes, as often as it likes. Nothing
+	// is told after it has returned.
+	Run(ctx context.Context, data json.RawMessage, report Report) (Output, error)
 }
 
 // Output is the result of one task or subtask.
@@ -92,6 +92,32 @@ func NeedsOf(p Planner, data json.RawMessage) core.TaskType {
 		return n.Needs(data)
 	}
 	return ""
+}
+
+// Writer is what a planner has besides when some of its tasks write output while
+// they run, and are not all programs.
+type Writer interface {
+	// Writes reports whether a task that Check accepted does.
+	Writes(data json.RawMessage) bool
+}
+
+// MayWrite reports whether an executor or planner is of a type whose tasks may write
+// output while they run.
+func MayWrite(e any) bool {
+	switch e.(type) {
+	case Writer, Program:
+		return true
+	}
+	return false
+}
+
+// Writes reports whether a task, which p's Check accepted, writes output while it
+// runs.
+func Writes(p Planner, data json.RawMessage) bool {
+	if w, ok := p.(Writer); ok {
+		return w.Writes(data)
+	}
+	return MayWrite(p)
 }
 
 // MetricOf returns the quality of a result that p's Validate accepted: 1 where

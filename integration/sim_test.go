@@ -163,13 +163,13 @@ func (s *simulation) newWorker(i int, region core.RegionID) {
 type patient struct{ vector.Vector }
 
 // Run implements compute.Executor.
-func (p patient) Run(ctx context.Context, data json.RawMessage, progress func(float64)) (compute.Output, error) {
+func (p patient) Run(ctx context.Context, data json.RawMessage, report compute.Report) (compute.Output, error) {
 	select {
 	case <-ctx.Done():
 		return compute.Output{}, ctx.Err()
 	case <-time.After(simWork):
 	}
-	return p.Vector.Run(ctx, data, progress)
+	return p.Vector.Run(ctx, data, report)
 }
 
 // simulate starts the whole network and waits until every worker is employed.

@@ -56,7 +56,7 @@ func asGuest(e *wasm.Executor) func(ctx context.Context, module []byte, n uint64
 		if err != nil {
 			return 0, err
 		}
-		out, err := e.Run(ctx, data, func(float64) {})
+		out, err := e.Run(ctx, data, compute.Report{})
 		if err != nil {
 			return 0, err
 		}

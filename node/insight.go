@@ -60,3 +60,11 @@ func (g gatewayTasks) Trace(ctx context.Context, id core.TaskID) (core.Trace, er
 		TookUS: job.Updated.Sub(job.Created).Microseconds(), Note: string(job.State.Task())}
 	return core.Trace{TaskID: id, Spans: []core.Span{whole}}, nil
 }
+
+// Output implements api.Insight.
+func (g gatewayTasks) Output(ctx context.Context, id core.TaskID, q core.OutputQuery, fn func(core.OutputEvent) error) error {
+	if _, ok := g.n.tasks.Assigned(id); ok {
+		return g.Listen(ctx, g.n.tasks, id, q, fn)
+	}
+	return g.Coordinator.Output(ctx, id, q, fn)
+}

@@ -116,7 +116,11 @@ func (l *links) holdings(region core.RegionID, t dispatch.Taker, w dispatch.Wind
 	h := l.held[key]
 	if h == nil {
 		left := func() bool { return t == l.n.tasks && l.leaving(region) }
-		h = dispatch.NewHoldings(region, choosy{heedful{t, &l.unheard}, left}, choosyWindow(w, left), l.n.blobs, l.n.linkMetrics, l.n.log)
+		own := t
+		if t == l.n.tasks {
+			own = l.n.tasks.Of(region)
+		}
+		h = dispatch.NewHoldings(region, choosy{heedful{own, &l.unheard}, left}, choosyWindow(w, left), l.n.blobs, l.n.linkMetrics, l.n.log)
 		if len(l.held) < maxRegionLinks {
 			l.held[key] = h
 		}

@@ -13,15 +13,21 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/compute/vector"
+	"github.com/tenzro/tenzro/compute/wasm"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs"
 	"github.com/tenzro/tenzro/p2p"
 	"github.com/tenzro/tenzro/wire"
 )
 
-// TestMain fails the package when a goroutine is left behind.
+// TestMain fails the package when a goroutine is left behind, and lets the test
+// binary be the sandbox child of its nodes.
 func TestMain(m *testing.M) {
+	if sandbox.Main(map[string]sandbox.Handler{wasm.HandlerName: wasm.NewGuest(wasm.GuestConfig{}).Handle}) {
+		return
+	}
 	goleak.VerifyTestMain(m,
 		// Global goroutines of dependencies, started when they are imported or first
 		// used, which have no end.

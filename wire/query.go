@@ -26,6 +26,7 @@ type JobQuery struct {
 	Op     QueryOp          `json:"op"`
 	After  uint64           `json:"after,omitempty,string"` // with QueryEvents: those behind this one
 	List   *core.TaskFilter `json:"list,omitempty"`         // with QueryList, and only then
+	Output *core.OutputFrom `json:"output,omitempty"`       // with QueryOutput: of one subtask
 }
 
 // Type implements Body.
@@ -33,8 +34,11 @@ func (*JobQuery) Type() Type { return TypeJobQuery }
 
 // Validate implements Body.
 func (m *JobQuery) Validate() error {
+	if err := m.validOutput(); err != nil {
+		return err
+	}
 	switch m.Op {
-	case QueryStatus, QueryResult, QueryCancel, QueryWorkflow, QueryEvents, QueryWhy, QueryTrace:
+	case QueryStatus, QueryResult, QueryCancel, QueryWorkflow, QueryEvents, QueryWhy, QueryTrace, QueryOutput:
 		if m.List != nil {
 			return invalid("list", "belongs to op list")
 		}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 
@@ -31,6 +32,12 @@ func TestQuestions(t *testing.T) {
 		{"why of nothing", &JobQuery{Op: QueryWhy}, false},
 		{"why with a filter", &JobQuery{Op: QueryWhy, TaskID: sampleTask, List: &core.TaskFilter{Limit: 1}}, false},
 		{"unknown", &JobQuery{Op: "who", TaskID: sampleTask}, false},
+		{"who writes", &JobQuery{Op: QueryOutput, TaskID: sampleTask}, true},
+		{"who writes for nothing", &JobQuery{Op: QueryOutput}, false},
+		{"output", &JobQuery{Op: QueryOutput, TaskID: sampleTask, Output: &core.OutputFrom{Subtask: core.MaxParallelism - 1, Run: math.MaxUint64, Stdout: math.MaxInt64, Now: true}}, true},
+		{"output of no subtask", &JobQuery{Op: QueryOutput, TaskID: sampleTask, Output: &core.OutputFrom{Subtask: core.MaxParallelism}}, false},
+		{"output before its beginning", &JobQuery{Op: QueryOutput, TaskID: sampleTask, Output: &core.OutputFrom{Stderr: -1}}, false},
+		{"output with another question", &JobQuery{Op: QueryWhy, TaskID: sampleTask, Output: &core.OutputFrom{}}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -53,7 +53,7 @@ func (b *Benchmark) Workloads() []string {
 }
 
 // Run implements compute.Executor.
-func (b *Benchmark) Run(ctx context.Context, data json.RawMessage, progress func(float64)) (compute.Output, error) {
+func (b *Benchmark) Run(ctx context.Context, data json.RawMessage, report compute.Report) (compute.Output, error) {
 	t, err := b.decode(data)
 	if err != nil {
 		return compute.Output{}, err
@@ -62,7 +62,7 @@ func (b *Benchmark) Run(ctx context.Context, data json.RawMessage, progress func
 	if err != nil {
 		return compute.Output{}, err
 	}
-	digests, elapsed, err := t.measure(ctx, do, progress)
+	digests, elapsed, err := t.measure(ctx, do, report.Progress)
 	if end := done(); err == nil {
 		err = end
 	}

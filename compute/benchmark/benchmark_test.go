@@ -13,16 +13,15 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func nothing(float64) {}
-
 func run(t testing.TB, b *Benchmark, data string) (Result, json.RawMessage) {
 	t.Helper()
-	out, err := b.Run(t.Context(), json.RawMessage(data), nothing)
+	out, err := b.Run(t.Context(), json.RawMessage(data), compute.Report{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +207,7 @@ func TestMisspelt(t *testing.T) {
 // TestDiskFailures: no disk to measure is the task's end, with a reason.
 func TestDiskFailures(t *testing.T) {
 	for name, dir := range map[string]string{"not allowed": "", "no such directory": filepath.Join(t.TempDir(), "none")} {
-		_, err := New(Config{Dir: dir}).Run(t.Context(), json.RawMessage(`{"workload":"disk","segments":1}`), nothing)
+		_, err := New(Config{Dir: dir}).Run(t.Context(), json.RawMessage(`{"workload":"disk","segments":1}`), compute.Report{})
 		var f *core.Failure
 		if !errors.As(err, &f) || f.Reason != core.ReasonExecutionFailed {
 			t.Errorf("%s: %v", name, err)
@@ -220,7 +219,7 @@ func TestDiskFailures(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := New(Config{}).Run(ctx, json.RawMessage(`{"workload":"float","segments":4096}`), func(float64) { cancel() })
+	_, err := New(Config{}).Run(ctx, json.RawMessage(`{"workload":"float","segments":4096}`), compute.Report{OnProgress: func(float64) { cancel() }})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("ended with %v", err)
 	}

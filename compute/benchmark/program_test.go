@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/wasm/convert"
 	"github.com/tenzro/tenzro/compute/wasm/wasmtest"
 	"github.com/tenzro/tenzro/compute/workload"
@@ -75,7 +76,7 @@ func TestProgram(t *testing.T) {
 
 // TestNoPrograms: a node that runs no programs says so.
 func TestNoPrograms(t *testing.T) {
-	_, err := New(Config{}).Run(t.Context(), json.RawMessage(`{"workload":"wasm"}`), nothing)
+	_, err := New(Config{}).Run(t.Context(), json.RawMessage(`{"workload":"wasm"}`), compute.Report{})
 	var f *core.Failure
 	if !errors.As(err, &f) || f.Reason != core.ReasonExecutionFailed {
 		t.Errorf("got %v", err)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/container/docker"
 	"github.com/tenzro/tenzro/core"
 )
@@ -34,13 +35,15 @@ type box struct {
 	host *Host
 	task *Task
 	name string // of the container
+
+	report compute.Report // hears what it writes
 }
 
 // begin reserves a name. Nothing is made yet.
-func (e *Executor) begin(host *Host, t *Task) *box {
+func (e *Executor) begin(host *Host, t *Task, report compute.Report) *box {
 	random := make([]byte, 12)
 	_, _ = rand.Read(random) // never fails
-	b := &box{e: e, host: host, task: t, name: namePrefix + hex.EncodeToString(random)}
+	b := &box{e: e, host: host, task: t, name: namePrefix + hex.EncodeToString(random), report: report}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, name := range []string{b.name, b.files()} {
@@ -90,7 +93,7 @@ func (b *box) run(ctx context.Context, ref Ref) (Result, error) {
 	if err := ctx.Err(); err != nil { // while it was made
 		return Result{}, err
 	}
-	out := output{left: MaxOutput}
+	out := output{left: MaxOutput, report: b.report}
 	if err := b.follow(ctx, id, &out); err != nil {
 		return Result{}, err
 	}
@@ -194,7 +197,7 @@ func (b *box) follow(ctx context.Context, id string, out *output) error {
 		go func() { defer close(fed); stream.Feed(b.task.Stdin) }()
 		defer func() { stream.Close(); <-fed }()
 	}
-	if err := stream.Copy(out.writer(&out.stdout), out.writer(&out.stderr)); err != nil {
+	if err := stream.Copy(out.writer(core.Stdout, &out.stdout), out.writer(core.Stderr, &out.stderr)); err != nil {
 		return err
 	}
 	return engine.Wait(ctx, id)

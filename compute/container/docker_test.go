@@ -18,6 +18,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/container"
 	"github.com/tenzro/tenzro/compute/container/docker"
 	"github.com/tenzro/tenzro/core"
@@ -100,7 +101,7 @@ func left(t *testing.T, node core.NodeID) []string {
 
 func run(t *testing.T, x *container.Executor, ctx context.Context, data string) (container.Result, error) {
 	t.Helper()
-	out, err := x.Run(ctx, json.RawMessage(data), func(float64) {})
+	out, err := x.Run(ctx, json.RawMessage(data), compute.Report{})
 	if err != nil {
 		return container.Result{}, err
 	}

@@ -87,7 +87,7 @@ func (e *Executor) Runtimes() []core.TaskType { return e.state.Load().runtimes()
 // Run implements compute.Executor. After ctx is done it returns when the container is
 // gone, which takes an engine some tenths of a second; one that hangs is waited for until
 // its call's time is over.
-func (e *Executor) Run(ctx context.Context, data json.RawMessage, _ func(float64)) (compute.Output, error) {
+func (e *Executor) Run(ctx context.Context, data json.RawMessage, report compute.Report) (compute.Output, error) {
 	t, err := Decode(data)
 	if err != nil {
 		return compute.Output{}, err
@@ -105,7 +105,7 @@ func (e *Executor) Run(ctx context.Context, data json.RawMessage, _ func(float64
 	defer e.memory.Release(t.Limits.MemoryMB)
 	e.metrics.running.Inc()
 	defer e.metrics.running.Dec()
-	r, err := e.run(ctx, host, ref, &t)
+	r, err := e.run(ctx, host, ref, &t, report)
 	if err != nil {
 		return compute.Output{}, err
 	}
@@ -136,10 +136,10 @@ func elsewhere(format string, args ...any) *core.Failure {
 }
 
 // run runs a task and leaves nothing behind.
-func (e *Executor) run(ctx context.Context, host *Host, ref Ref, t *Task) (Result, error) {
+func (e *Executor) run(ctx context.Context, host *Host, ref Ref, t *Task, report compute.Report) (Result, error) {
 	limited, cancel := context.WithTimeout(ctx, t.Limits.timeout())
 	defer cancel()
-	b := e.begin(host, t)
+	b := e.begin(host, t, report)
 	defer b.end(ctx)
 	r, err := b.run(limited, ref)
 	var own *core.Failure

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/container"
 	"github.com/tenzro/tenzro/compute/container/docker"
 	"github.com/tenzro/tenzro/compute/container/docker/dockertest"
@@ -138,7 +139,7 @@ func TestRun(t *testing.T) {
 			}{map[string]struct{}{"/data": {}, "/work": {}, "/tmp": {}}}})
 			e.Program = c.program
 			x := serve(t, e, nil).ready(t)
-			out, err := x.Run(t.Context(), task(c.data), func(float64) {})
+			out, err := x.Run(t.Context(), task(c.data), compute.Report{})
 			if c.reason != "" {
 				if f := failure(t, err); f.Reason != c.reason || !strings.Contains(f.Message, c.message) {
 					t.Errorf("%v, want %s: %s", f, c.reason, c.message)
@@ -156,6 +157,35 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestOutputIsTold: what a container writes is told while it runs: this one goes on only
+// when it has been heard.
+func TestOutputIsTold(t *testing.T) {
+	e := engine(t)
+	heard := make(chan struct{})
+	e.Program = func(ctx context.Context, p dockertest.Process) dockertest.Exit {
+		_, _ = io.WriteString(p.Stderr, "begun")
+		select {
+		case <-heard:
+			_, _ = io.WriteString(p.Stdout, "done")
+		case <-ctx.Done():
+		}
+		return dockertest.Exit{}
+	}
+	var told []string
+	report := compute.Report{OnOutput: func(s core.Stream, piece []byte) {
+		if told = append(told, string(s)+" "+string(piece)); len(told) == 1 {
+			close(heard)
+		}
+	}}
+	out, err := serve(t, e, nil).ready(t).Run(t.Context(), task(`"limits":{"timeoutMs":60000}`), report)
+	if err != nil || string(out.Result) != `{"stdout":"ZG9uZQ==","stderr":"YmVndW4=","exitCode":0}` {
+		t.Fatalf("%s, %v", out.Result, err)
+	}
+	if got := strings.Join(told, ", "); got != "stderr begun, stdout done" {
+		t.Errorf("told %q", got)
+	}
+}
+
 // TestLimits: what a task may have goes to the engine, and never more than the node has.
 func TestLimits(t *testing.T) {
 	e := engine(t)
@@ -170,7 +200,7 @@ func TestLimits(t *testing.T) {
 		`{"memoryMB":100,"cpus":0.5,"pids":7}`: {100 << 20, 5e8, 7},
 		`{"cpus":64}`:                          {256 << 20, 2e9, 64}, // half of four
 	} {
-		if _, err := x.Run(t.Context(), task(`"limits":`+limits), nil); err != nil {
+		if _, err := x.Run(t.Context(), task(`"limits":`+limits), compute.Report{}); err != nil {
 			t.Fatal(err)
 		}
 		if have := [3]int64{got.Memory, got.NanoCPUs, got.PidsLimit}; have != want || got.MemorySwap != got.Memory {
@@ -190,7 +220,7 @@ func TestCancelled(t *testing.T) {
 		return dockertest.Exit{}
 	}
 	x := serve(t, e, nil).ready(t)
-	if _, err := x.Run(ctx, task(`"files":{"a":""}`), nil); !errors.Is(err, context.Canceled) {
+	if _, err := x.Run(ctx, task(`"files":{"a":""}`), compute.Report{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	if left := e.Left(); len(left) > 0 {
@@ -204,7 +234,7 @@ func TestOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = x.Run(t.Context(), task(""), nil)
+	_, err = x.Run(t.Context(), task(""), compute.Report{})
 	if f := failure(t, err); f.Reason != core.ReasonInternal || !strings.Contains(f.Message, "not switched them on") || len(x.Runtimes()) != 0 {
 		t.Errorf("%v, %v", f, x.Runtimes())
 	}
@@ -217,12 +247,12 @@ func TestOnlyAllowedImages(t *testing.T) {
 	other := "sha256:" + strings.Repeat("0", 64)
 	e.Add(docker.Image{ID: other, OS: "linux", RepoDigests: []string{"tools/other@" + other}})
 	x := serve(t, e, nil).ready(t)
-	_, err := x.Run(t.Context(), json.RawMessage(`{"image":"`+other+`"}`), nil)
+	_, err := x.Run(t.Context(), json.RawMessage(`{"image":"`+other+`"}`), compute.Report{})
 	if f := failure(t, err); f.Reason != core.ReasonInternal || !strings.Contains(f.Message, "does not allow it") {
 		t.Errorf("%v", f)
 	}
 	e.Swap(someImage, docker.Image{ID: other, OS: "linux"})
-	_, err = x.Run(t.Context(), task(""), nil)
+	_, err = x.Run(t.Context(), task(""), compute.Report{})
 	if f := failure(t, err); f.Reason != core.ReasonInternal || !strings.Contains(f.Message, "another image under that id") {
 		t.Errorf("%v", f)
 	}
@@ -248,7 +278,7 @@ func TestImagesAnnounced(t *testing.T) {
 	if got := fmt.Sprint(x.Runtimes()); got != "[container container/5f5e5d5c5b5a5958 container/aaaaaaaaaaaaaaaa]" {
 		t.Errorf("announces %s", got)
 	}
-	if _, err := x.Run(t.Context(), json.RawMessage(`{"image":"elsewhere/a@`+digest("a")+`"}`), nil); err != nil {
+	if _, err := x.Run(t.Context(), json.RawMessage(`{"image":"elsewhere/a@`+digest("a")+`"}`), compute.Report{}); err != nil {
 		t.Errorf("by another name: %v", err)
 	}
 	h, err := container.Find(t.Context(), e.Socket, images)
@@ -351,7 +381,7 @@ func TestSweep(t *testing.T) {
 		}
 		return false
 	}
-	if _, err := x.Run(t.Context(), task(""), nil); err != nil {
+	if _, err := x.Run(t.Context(), task(""), compute.Report{}); err != nil {
 		t.Fatal(err)
 	}
 	await(t, func() bool { return len(e.Left()) == 2 })

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 )
 
@@ -96,7 +97,7 @@ func TestHostileEngine(t *testing.T) {
 			}
 			x := serve(t, e, nil).ready(t)
 			on.Store(true)
-			_, err := x.Run(t.Context(), task(`"stdin":"aGVsbG8=","files":{"a":"YQ=="}`), nil)
+			_, err := x.Run(t.Context(), task(`"stdin":"aGVsbG8=","files":{"a":"YQ=="}`), compute.Report{})
 			if f := failure(t, err); f.Reason != core.ReasonInternal || len(f.Message) > 1000 {
 				t.Errorf("%v", f)
 			}
@@ -128,7 +129,7 @@ func TestHangingEngine(t *testing.T) {
 				return false
 			}
 			x := serve(t, e, nil).ready(t)
-			_, err := x.Run(t.Context(), task(`"limits":{"timeoutMs":100}`), nil)
+			_, err := x.Run(t.Context(), task(`"limits":{"timeoutMs":100}`), compute.Report{})
 			if f := failure(t, err); f.Reason != core.ReasonDeadline {
 				t.Errorf("%v", f)
 			}
@@ -150,7 +151,7 @@ func TestUnstartable(t *testing.T) {
 	} {
 		e := engine(t)
 		e.StartError = text
-		_, err := serve(t, e, nil).ready(t).Run(t.Context(), task(""), nil)
+		_, err := serve(t, e, nil).ready(t).Run(t.Context(), task(""), compute.Report{})
 		if f := failure(t, err); f.Reason != want {
 			t.Errorf("%s: %v, want %s", text, f, want)
 		}

@@ -6,22 +6,25 @@ import (
 	"io"
 	"strings"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 )
 
 // output keeps what a container writes, up to a bound for both of its outputs together.
 type output struct {
 	left           int
+	report         compute.Report // hears it as it comes
 	stdout, stderr bytes.Buffer
 }
 
 // writer returns where one of the outputs goes. Beyond the bound writing is a failure of
 // the task.
-func (o *output) writer(to *bytes.Buffer) io.Writer { return &boundedWriter{o, to} }
+func (o *output) writer(s core.Stream, to *bytes.Buffer) io.Writer { return &boundedWriter{o, s, to} }
 
 type boundedWriter struct {
-	all *output
-	to  *bytes.Buffer
+	all    *output
+	stream core.Stream
+	to     *bytes.Buffer
 }
 
 // Write implements io.Writer.
@@ -31,6 +34,7 @@ func (w *boundedWriter) Write(p []byte) (int, error) {
 			Message: fmt.Sprintf("the program wrote more than the %d bytes that can be delivered%s", MaxOutput, tail(w.all.stderr.Bytes()))}
 	}
 	w.all.left -= len(p)
+	w.all.report.Output(w.stream, p)
 	return w.to.Write(p)
 }
 

@@ -30,6 +30,7 @@ var (
 	_ compute.Planner  = (*Mapper)(nil)
 	_ compute.Meter    = (*Mapper)(nil)
 	_ compute.Needer   = (*Mapper)(nil)
+	_ compute.Writer   = (*Mapper)(nil)
 )
 
 // New returns an engine for tasks of the types that are in both maps, whose results
@@ -48,14 +49,15 @@ func New(planners map[core.TaskType]compute.Planner, executors map[core.TaskType
 }
 
 // Run implements compute.Executor: the items one after the other.
-func (m *Mapper) Run(ctx context.Context, data json.RawMessage, progress func(float64)) (compute.Output, error) {
+func (m *Mapper) Run(ctx context.Context, data json.RawMessage, report compute.Report) (compute.Output, error) {
 	t, err := m.decode(data)
 	if err != nil {
 		return compute.Output{}, err
 	}
 	results, metric := []byte{'['}, 1.0
+	n := float64(len(t.items))
 	for i := range t.items {
-		out, err := t.run(ctx, i, func(p float64) { progress((float64(i) + p) / float64(len(t.items))) })
+		out, err := t.run(ctx, i, report.Share(float64(i)/n, float64(i+1)/n))
 		if err != nil {
 			return compute.Output{}, ofItem(t.data.From+i, err)
 		}
@@ -74,6 +76,13 @@ func (m *Mapper) Run(ctx context.Context, data json.RawMessage, progress func(fl
 	}
 	combined, err := m.combine(ctx, t, results)
 	return compute.Output{Result: combined, Metric: 1}, err
+}
+
+// Writes implements compute.Writer: a map of programs writes what they do, one item
+// after the other.
+func (m *Mapper) Writes(data json.RawMessage) bool {
+	t, err := m.decode(data)
+	return err == nil && t.program != nil
 }
 
 // listed reports whether the result is the list of results.
@@ -102,7 +111,7 @@ func (t *task) join(results []byte) (json.RawMessage, error) {
 	return json.Marshal(all) // shorter than the list was
 }
 
-func (t *task) run(ctx context.Context, i int, progress func(float64)) (compute.Output, error) {
+func (t *task) run(ctx context.Context, i int, report compute.Report) (compute.Output, error) {
 	if err := ctx.Err(); err != nil {
 		return compute.Output{}, err
 	}
@@ -110,12 +119,12 @@ func (t *task) run(ctx context.Context, i int, progress func(float64)) (compute.
 	if err != nil {
 		return compute.Output{}, core.Errorf(core.Invalid, "data.task.data", "%w", err)
 	}
-	return t.inner.Run(ctx, data, progress)
+	return t.inner.Run(ctx, data, report)
 }
 
 // reduce puts the results through operations.
 func (m *Mapper) reduce(ctx context.Context, t *task, results []byte) (json.RawMessage, error) {
-	out, err := m.executors[taskCompute].Run(ctx, reduceData(results, t.reduce), func(float64) {})
+	out, err := m.executors[taskCompute].Run(ctx, reduceData(results, t.reduce), compute.Report{})
 	if errors.Is(err, core.Invalid) {
 		err = &core.Failure{Reason: core.ReasonInvalidInput, Message: "reducing the results: " + err.Error()}
 	}
@@ -300,7 +309,7 @@ func (m *Mapper) again(t *task, data, result json.RawMessage) error {
 	if err := m.check(t); err != nil || t.units > recheckUnits {
 		return err
 	}
-	out, err := m.Run(context.Background(), data, func(float64) {})
+	out, err := m.Run(context.Background(), data, compute.Report{})
 	if err != nil || !bytes.Equal(out.Result, result) {
 		return core.Errorf(core.Corrupt, "result", "result is not what the task gives")
 	}

@@ -22,8 +22,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func nothing(float64) {}
-
 func mapperOf(t testing.TB) *Mapper {
 	t.Helper()
 	m, err := New(map[core.TaskType]compute.Planner{vector.Type: vector.New(), vsa.Type: vsa.Programs{}, vsa.EvolutionType: vsa.Evolution{}, "other": vector.New()},
@@ -36,7 +34,7 @@ func mapperOf(t testing.TB) *Mapper {
 
 func run(t testing.TB, m *Mapper, data string) compute.Output {
 	t.Helper()
-	out, err := m.Run(t.Context(), json.RawMessage(data), nothing)
+	out, err := m.Run(t.Context(), json.RawMessage(data), compute.Report{})
 	if err != nil {
 		t.Fatalf("%s: %v", data, err)
 	}
@@ -122,7 +120,7 @@ func TestSplitEqualsAlone(t *testing.T) {
 		if strings.Contains(over, "csv") {
 			data = json.RawMessage(strings.Replace(string(data), `[{"$item":true}]`, `{"$item":true}`, 1))
 		}
-		whole, err := m.Run(context.Background(), data, nothing)
+		whole, err := m.Run(context.Background(), data, compute.Report{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +131,7 @@ func TestSplitEqualsAlone(t *testing.T) {
 		}
 		results := make([]json.RawMessage, shards)
 		for i, part := range parts {
-			out, err := m.Run(context.Background(), part, nothing)
+			out, err := m.Run(context.Background(), part, compute.Report{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -209,7 +207,7 @@ func TestFailures(t *testing.T) {
 		"not to be reduced":      {`{"task":{"type":"compute","data":{"input":[{"$item":true}],"operations":["square"]}},"over":{"list":[1]},"combine":{"reduce":["sum"]}}`, "reducing the results", core.ReasonInvalidInput},
 		"a reduce that is large": {squares(`{"list":[3000000000,3000000000]}`, `,"combine":{"reduce":["sum"]}`), "", core.ReasonOverflow},
 	} {
-		_, err := m.Run(t.Context(), json.RawMessage(c.data), nothing)
+		_, err := m.Run(t.Context(), json.RawMessage(c.data), compute.Report{})
 		var f *core.Failure
 		if !errors.As(err, &f) || f.Reason != c.reason || !strings.Contains(f.Message, c.want) {
 			t.Errorf("%s: %v", name, err)
@@ -217,7 +215,7 @@ func TestFailures(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if _, err := m.Run(ctx, json.RawMessage(squares(`{"list":[1,2,3]}`, "")), func(float64) { cancel() }); !errors.Is(err, context.Canceled) {
+	if _, err := m.Run(ctx, json.RawMessage(squares(`{"list":[1,2,3]}`, "")), compute.Report{OnProgress: func(float64) { cancel() }}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 	if _, err := New(map[core.TaskType]compute.Planner{}, nil); !errors.Is(err, core.Internal) {
@@ -274,7 +272,7 @@ func FuzzDecode(f *testing.F) {
 		if cost.Units > 1e7 {
 			return
 		}
-		out, err := m.Run(context.Background(), data, nothing)
+		out, err := m.Run(context.Background(), data, compute.Report{})
 		var failure *core.Failure
 		if errors.As(err, &failure) {
 			return

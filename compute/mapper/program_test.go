@@ -19,7 +19,7 @@ import (
 // and it exits with 1 if its environment asks for that.
 type echo struct{ wasm.Planner }
 
-func (echo) Run(_ context.Context, data json.RawMessage, _ func(float64)) (compute.Output, error) {
+func (echo) Run(_ context.Context, data json.RawMessage, report compute.Report) (compute.Output, error) {
 	t, err := wasm.Decode(data)
 	if err != nil {
 		return compute.Output{}, err
@@ -31,6 +31,8 @@ func (echo) Run(_ context.Context, data json.RawMessage, _ func(float64)) (compu
 	if fail, asked := t.Env["FAIL"]; asked && fail == string(t.Stdin) {
 		r.ExitCode = 1
 	}
+	report.Output(core.Stdout, r.Stdout)
+	report.Output(core.Stderr, r.Stderr)
 	raw, err := r.Encode()
 	return compute.Output{Result: raw, Metric: 1}, err
 }
@@ -160,7 +162,7 @@ func TestProgramsRefused(t *testing.T) {
 func TestProgramFails(t *testing.T) {
 	m := programs(t)
 	data := echoes(`"env":{"FAIL":"2"},"input":{"$item":true}`, `{"list":[1,2,3]}`, `,"from":4,"combine":%q`)
-	_, err := m.Run(t.Context(), fmt.Appendf(nil, data, "concat"), nothing)
+	_, err := m.Run(t.Context(), fmt.Appendf(nil, data, "concat"), compute.Report{})
 	var f *core.Failure
 	if !errors.As(err, &f) || f.Reason != core.ReasonExecutionFailed || f.Message != "item 5: the program ended with exit code 1: sorry" {
 		t.Errorf("%v", err)
@@ -184,4 +186,26 @@ func partialsOf(t *testing.T, m *Mapper, data string) (out []json.RawMessage) {
 		out = append(out, run(t, m, string(part)).Result)
 	}
 	return out
+}
+
+// TestOutputOfPrograms: a map of programs writes what they write, one item after the
+// other, and tells its own progress; a map of anything else writes nothing.
+func TestOutputOfPrograms(t *testing.T) {
+	m := programs(t)
+	data := json.RawMessage(echoes(`"args":[{"$item":true}]`, `{"list":["a","b","c"]}`, ""))
+	if _, err := m.Check(data); err != nil {
+		t.Fatal(err)
+	}
+	text, progress := map[core.Stream]string{}, 0.0
+	report := compute.Report{OnOutput: func(s core.Stream, piece []byte) { text[s] += string(piece) }, OnProgress: func(p float64) { progress = p }}
+	if _, err := m.Run(t.Context(), data, report); err != nil || text[core.Stdout] != `"a""b""c"` || text[core.Stderr] != "sorrysorrysorry" {
+		t.Errorf("%q, %v", text, err)
+	}
+	report.Share(0.5, 0.75).Progress(0.5)
+	if progress != 0.625 || !compute.Writes(m, data) {
+		t.Errorf("progress %v", progress)
+	}
+	if other := json.RawMessage(`{"task":{"type":"compute","data":{"input":{"$item":true},"operations":["sum"]}},"over":{"list":[[1]]}}`); compute.Writes(m, other) || !compute.MayWrite(m) || compute.MayWrite(vector.New()) {
+		t.Error("a map of sums writes output")
+	}
 }

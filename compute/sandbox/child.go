@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"slices"
@@ -45,6 +46,7 @@ type order struct {
 	Handler string
 	Memory  int64
 	CPU     time.Duration
+	Stream  bool // somebody wants the output while it appears
 }
 
 // usage is what a child says of itself just before it answers.
@@ -93,6 +95,7 @@ func serveChild(b birth, handlers map[string]Handler) {
 	c := &child{handlers: handlers, ctx: withGranted(context.Background(), b.Dir),
 		in: bufio.NewReader(os.NewFile(requestFD, "requests")), out: os.NewFile(responseFD, "responses")}
 	c.watch = newSelfWatch(c.die)
+	debug.SetGCPercent(-1)
 	go c.watch.run()
 	hello := greeting{Walls: raiseWalls(b)}
 	for name := range handlers {
@@ -153,18 +156,10 @@ func (c *child) call(o order, request []byte) ([]byte, error) {
 	if handler == nil {
 		return nil, fmt.Errorf("there is no handler %q", cut(o.Handler, 64))
 	}
-	return handler(c.ctx, request, c.stream)
-}
-
-// stream sends output in pieces.
-func (c *child) stream(data []byte) {
-	for len(data) > 0 {
-		n := min(len(data), maxPiece)
-		if c.write(kindOutput, data[:n]) != nil {
-			os.Exit(1) // nobody listens any more
-		}
-		data = data[n:]
+	if !o.Stream {
+		return handler(c.ctx, request, nil)
 	}
+	return handler(c.ctx, request, (&streams{to: c}).send)
 }
 
 func (c *child) write(k kind, data []byte) error {
@@ -205,10 +200,10 @@ func heapGoal(memory int64) int64 {
 	return idle + memory - memory/8
 }
 
-// trim gives memory back to the system after a job that took much of it: a small
-// job does not pay for a collection.
+// trim collects the garbage of jobs when there is some, and gives memory back to the
+// system after one that took much: a small job pays for neither.
 func trim() {
-	const small = 8 << 20
+	const some, much = 16 << 20, 24 << 20
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}}
 	metrics.Read(sample)
 	held := uint64(0)
@@ -217,8 +212,11 @@ func trim() {
 			held += s.Value.Uint64()
 		}
 	}
-	if held > small {
+	switch objects := sample[0].Value; {
+	case held > much:
 		debug.FreeOSMemory()
+	case objects.Kind() == metrics.KindUint64 && objects.Uint64() > some:
+		runtime.GC()
 	}
 }
 
@@ -237,6 +235,23 @@ func cut(s string, n int) string {
 		return r
 	}, s[:min(len(s), 4*n)])
 	return strings.TrimSpace(s[:min(len(s), n)])
+}
+
+// usualGC is how much garbage the collector waits for in Churn, percent.
+const usualGC = 100
+
+// Churn runs fn, which makes much garbage, with the collector at its usual pace.
+// Everywhere else in a child it is off, but for when a job's memory runs short and
+// between jobs: it has to stop all goroutines, a guest in compiled code does not stop
+// before it calls the host, and until then nothing else in the child runs.
+func Churn(ctx context.Context, fn func() error) error {
+	if ctx.Value(grantedKey{}) == nil { // not a child: the process is not ours
+		return fn()
+	}
+	debug.SetGCPercent(usualGC)
+	defer debug.SetGCPercent(-1)
+	defer runtime.GC() // none is going on once this has returned
+	return fn()
 }
 
 // grantedKey is the context key of the directory a handler may use.

@@ -16,7 +16,7 @@ const (
 	kindHello    kind = 'H' // child: I am ready; a greeting in JSON
 	kindJob      kind = 'J' // parent: an order in JSON
 	kindRequest  kind = 'Q' // parent: the request, right after the order
-	kindOutput   kind = 'O' // child: a piece of output
+	kindOutput   kind = 'O' // child: a piece of output: its stream, its offset, its bytes
 	kindUsage    kind = 'U' // child: what the job used, right before its end
 	kindResponse kind = 'R' // child: the response, last frame of a job
 	kindFailure  kind = 'F' // child: the handler's error, last frame of a job
@@ -26,7 +26,7 @@ const (
 const (
 	headerSize = 5
 	maxSmall   = 64 << 10 // bytes of hello, order, usage, failure and dying
-	maxPiece   = 64 << 10 // bytes of one output frame
+	maxPiece   = 64 << 10 // bytes that are written or read in one go
 )
 
 // appendHeader adds the header of a frame with n bytes.

@@ -55,7 +55,9 @@ func framed(t testing.TB, k kind, data []byte) []byte {
 // takes more output than allowed, and ends with the bytes.
 func FuzzChild(f *testing.F) {
 	for _, frames := range [][]byte{
-		append(framed(f, kindOutput, []byte("abc")), framed(f, kindResponse, []byte("d"))...),
+		append(pieces(1, 0, "abc"), framed(f, kindResponse, []byte("d"))...),
+		append(pieces(1, 0, "abc"), pieces(2, 0, "d")...),
+		append(pieces(1, 0, "abc"), pieces(1, 2, "d")...),
 		append(framed(f, kindUsage, []byte(`{"CPU":1}`)), framed(f, kindFailure, []byte("no"))...),
 		framed(f, kindDying, []byte(`{"Reason":"memory_limit","Message":"x"}`)),
 		framed(f, kindHello, []byte("{}")),
@@ -66,7 +68,7 @@ func FuzzChild(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		const limit = 64
 		said := 0
-		job := &running{left: limit, done: make(chan answer, 1), job: Job{Output: func(b []byte) { said += len(b) }}}
+		job := &running{left: limit, done: make(chan answer, 1), job: Job{Output: func(_ core.Stream, b []byte) { said += len(b) }}}
 		g := &guest{}
 		g.current.Store(job)
 		r := bufio.NewReader(bytes.NewReader(data))

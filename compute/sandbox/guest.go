@@ -53,7 +53,9 @@ type ending struct {
 // running is one job in a guest.
 type running struct {
 	job   Job
+	since time.Time
 	left  int64 // bytes it may still say
+	told  told  // of its output
 	claim usage // what the child says that it used, believed where nobody else knows
 	done  chan answer
 }
@@ -104,7 +106,7 @@ func (g *guest) frame(r io.Reader) *ending {
 	case job == nil:
 		return &ending{Crash, "the child spoke without being asked"}
 	case (k == kindFailure || k == kindUsage) && n <= maxSmall:
-	case k != kindOutput && k != kindResponse:
+	case k != kindResponse && (k != kindOutput || n > pieceHead+MaxPiece):
 		return &ending{Crash, "the child broke the protocol"}
 	case n > job.left:
 		return &ending{OutputLimit, "more output than allowed"}
@@ -119,11 +121,11 @@ func (g *guest) frame(r io.Reader) *ending {
 		if err := json.Unmarshal(data, &job.claim); err != nil {
 			return said(err)
 		}
-	case k != kindOutput:
+	case k == kindOutput:
+		return job.piece(data, time.Now())
+	default:
 		g.current.Store(nil)
 		job.done <- finish(k, data)
-	case job.job.Output != nil:
-		job.job.Output(data)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func TestDiesStuck(t *testing.T) {
 	begun, release, done := make(chan struct{}), make(chan struct{}), make(chan Result, 1)
 	var first sync.Once
 	go func() {
-		res, _ := p.Run(t.Context(), Job{Handler: "panic stuck", Limits: Limits{Wall: time.Hour, Output: maxOutput}, Output: func([]byte) {
+		res, _ := p.Run(t.Context(), Job{Handler: "panic stuck", Limits: Limits{Wall: time.Hour, Output: maxOutput}, Output: func(core.Stream, []byte) {
 			first.Do(func() { close(begun) })
 			<-release
 		}})

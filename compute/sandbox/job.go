@@ -8,12 +8,13 @@ import (
 )
 
 // Handler is what runs inside a child: one request in, one response out. output
-// streams pieces of the guest's output as they appear; it may be called from one
-// goroutine at a time, copies what it is given, and waits while the parent is
-// slow. ctx ends never: a job that is not wanted any more is killed with its
+// streams pieces of what the guest writes, as they appear; it may be called from one
+// goroutine at a time, copies what it is given, and waits while the parent is slow.
+// It is nil when nobody wants them. Who has many small pieces collects them first:
+// a job may have so many frames (frameRate), and one more for every 4 KiB. ctx ends never: a job that is not wanted any more is killed with its
 // process. An error is told to the parent as text and the child lives on; after a
 // panic it does not.
-type Handler func(ctx context.Context, request []byte, output func([]byte)) (response []byte, err error)
+type Handler func(ctx context.Context, request []byte, output func(s core.Stream, piece []byte)) (response []byte, err error)
 
 // Limits bound one job. A field that is 0 means its default.
 type Limits struct {
@@ -27,8 +28,8 @@ type Limits struct {
 	// Wall is the time from when a child is there to do the job to its answer.
 	// Default 1 min, at most 24 h.
 	Wall time.Duration
-	// Output is the number of bytes streamed and responded together. Default
-	// 1 MiB, at most 1 GiB.
+	// Output is the number of bytes streamed, with the heads of their frames, and
+	// responded together. Default 1 MiB, at most 1 GiB.
 	Output int64
 }
 
@@ -52,10 +53,11 @@ type Job struct {
 	Handler string // a name in the map that Main got
 	Request []byte // at most MaxRequest bytes; must not change until Run returns
 	Limits  Limits
-	// Output gets what the guest streams, in order and never after Run returned;
-	// nil throws it away. The slice is the callee's. While it does not return the
-	// guest waits, and the limits go on counting.
-	Output func([]byte)
+	// Output gets what the guest streams: each stream in order, nothing missing, and
+	// never after Run returned. With nil the child sends none. The slice is the
+	// callee's, MaxPiece bytes at most. While it does not return the guest waits, and
+	// the limits go on counting.
+	Output func(s core.Stream, piece []byte)
 }
 
 // Reason is why a job ended without a response.

@@ -12,6 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
+
+	"github.com/tenzro/tenzro/core"
 )
 
 // TestMain lets the test binary be its own child.
@@ -30,50 +32,56 @@ func TestMain(m *testing.M) {
 func guests() map[string]Handler {
 	all := map[string]Handler{
 		"echo": echo,
-		"fail": func(context.Context, []byte, func([]byte)) ([]byte, error) {
+		"fail": func(context.Context, []byte, func(core.Stream, []byte)) ([]byte, error) {
 			return nil, errors.New("no\x1b[2J such \xff thing")
 		},
 		"spin":  spin,
 		"bomb":  bomb,
 		"hold":  hold,
 		"flood": flood,
-		"pieces": func(_ context.Context, req []byte, output func([]byte)) ([]byte, error) {
+		"pieces": func(_ context.Context, req []byte, output func(core.Stream, []byte)) ([]byte, error) {
 			for _, b := range req {
-				output([]byte{b})
+				output(core.Stdout, []byte{b})
 			}
 			return []byte("done"), nil
 		},
-		"panic": func(context.Context, []byte, func([]byte)) ([]byte, error) { panic("at the disco") },
-		"panic elsewhere": func(context.Context, []byte, func([]byte)) ([]byte, error) {
+		"drip": func(_ context.Context, _ []byte, output func(core.Stream, []byte)) ([]byte, error) {
+			for range 100_000 {
+				output(core.Stderr, []byte{'.'})
+			}
+			return nil, nil
+		},
+		"panic": func(context.Context, []byte, func(core.Stream, []byte)) ([]byte, error) { panic("at the disco") },
+		"panic elsewhere": func(context.Context, []byte, func(core.Stream, []byte)) ([]byte, error) {
 			go panic("in the street")
 			return forever()
 		},
-		"exit":        func(context.Context, []byte, func([]byte)) ([]byte, error) { os.Exit(3); return nil, nil },
+		"exit":        func(context.Context, []byte, func(core.Stream, []byte)) ([]byte, error) { os.Exit(3); return nil, nil },
 		"panic stuck": panicStuck,
-		"suicide": func(context.Context, []byte, func([]byte)) ([]byte, error) {
+		"suicide": func(context.Context, []byte, func(core.Stream, []byte)) ([]byte, error) {
 			err := syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			os.Exit(9) // the first process of a namespace cannot kill itself
 			return nil, err
 		},
-		"raw": func(_ context.Context, req []byte, _ func([]byte)) ([]byte, error) {
+		"raw": func(_ context.Context, req []byte, _ func(core.Stream, []byte)) ([]byte, error) {
 			_, err := os.NewFile(responseFD, "").Write(req)
 			if err != nil {
 				return nil, err
 			}
 			return forever()
 		},
-		"wait": func(context.Context, []byte, func([]byte)) ([]byte, error) { return forever() },
+		"wait": func(context.Context, []byte, func(core.Stream, []byte)) ([]byte, error) { return forever() },
 		"deaf": deaf,
-		"linger": func(ctx context.Context, req []byte, output func([]byte)) ([]byte, error) {
+		"linger": func(ctx context.Context, req []byte, output func(core.Stream, []byte)) ([]byte, error) {
 			go func() { _, _ = spin(ctx, req, output) }()
 			return nil, nil
 		},
-		"stream and wait": func(_ context.Context, _ []byte, output func([]byte)) ([]byte, error) {
-			output([]byte("x"))
+		"stream and wait": func(_ context.Context, _ []byte, output func(core.Stream, []byte)) ([]byte, error) {
+			output(core.Stdout, []byte("x"))
 			return forever()
 		},
-		"stream and spin": func(ctx context.Context, req []byte, output func([]byte)) ([]byte, error) {
-			output([]byte("x"))
+		"stream and spin": func(ctx context.Context, req []byte, output func(core.Stream, []byte)) ([]byte, error) {
+			output(core.Stdout, []byte("x"))
 			return spin(ctx, req, output)
 		},
 	}
@@ -81,10 +89,12 @@ func guests() map[string]Handler {
 	return all
 }
 
-func echo(_ context.Context, req []byte, _ func([]byte)) ([]byte, error) { return req, nil }
+func echo(_ context.Context, req []byte, _ func(core.Stream, []byte)) ([]byte, error) {
+	return req, nil
+}
 
 // deaf answers its job and the next one without reading what that is.
-func deaf(context.Context, []byte, func([]byte)) ([]byte, error) {
+func deaf(context.Context, []byte, func(core.Stream, []byte)) ([]byte, error) {
 	in, out := os.NewFile(requestFD, ""), os.NewFile(responseFD, "")
 	if err := writeFrame(out, kindResponse, nil); err != nil {
 		return nil, err
@@ -99,11 +109,11 @@ func deaf(context.Context, []byte, func([]byte)) ([]byte, error) {
 }
 
 // panicStuck panics as soon as its output does not get away any more.
-func panicStuck(_ context.Context, _ []byte, output func([]byte)) ([]byte, error) {
+func panicStuck(_ context.Context, _ []byte, output func(core.Stream, []byte)) ([]byte, error) {
 	var sent atomic.Int64
 	go func() {
 		for piece := make([]byte, maxPiece); ; sent.Add(1) {
-			output(piece)
+			output(core.Stdout, piece)
 		}
 	}()
 	last := int64(-1)
@@ -124,7 +134,7 @@ func forever() ([]byte, error) {
 	return nil, nil
 }
 
-func spin(_ context.Context, _ []byte, _ func([]byte)) ([]byte, error) {
+func spin(_ context.Context, _ []byte, _ func(core.Stream, []byte)) ([]byte, error) {
 	for i := uint64(1); ; i++ {
 		if i == 0 {
 			return nil, nil
@@ -133,7 +143,7 @@ func spin(_ context.Context, _ []byte, _ func([]byte)) ([]byte, error) {
 }
 
 // bomb takes memory without end and touches it.
-func bomb(context.Context, []byte, func([]byte)) ([]byte, error) {
+func bomb(context.Context, []byte, func(core.Stream, []byte)) ([]byte, error) {
 	var all [][]byte
 	for {
 		b := make([]byte, 1<<20)
@@ -146,7 +156,7 @@ func bomb(context.Context, []byte, func([]byte)) ([]byte, error) {
 }
 
 // hold takes as many MiB as the request has bytes and lets go of them.
-func hold(_ context.Context, req []byte, _ func([]byte)) ([]byte, error) {
+func hold(_ context.Context, req []byte, _ func(core.Stream, []byte)) ([]byte, error) {
 	b := make([]byte, len(req)<<20)
 	for i := 0; i < len(b); i += 4096 {
 		b[i] = 1
@@ -154,9 +164,9 @@ func hold(_ context.Context, req []byte, _ func([]byte)) ([]byte, error) {
 	return []byte{b[0]}, nil
 }
 
-func flood(_ context.Context, _ []byte, output func([]byte)) ([]byte, error) {
+func flood(_ context.Context, _ []byte, output func(core.Stream, []byte)) ([]byte, error) {
 	for b := make([]byte, 10_000); ; {
-		output(b)
+		output(core.Stdout, b)
 	}
 }
 

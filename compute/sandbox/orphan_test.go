@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/tenzro/tenzro/core"
 )
 
 // orphanEnv makes the test binary a node that is going to be killed.
@@ -24,7 +26,7 @@ func leaveOrphan() {
 		return
 	}
 	go func() { _ = p.Serve(context.Background()) }()
-	_, _ = p.Run(context.Background(), Job{Handler: "stream and spin", Output: func([]byte) {
+	_, _ = p.Run(context.Background(), Job{Handler: "stream and spin", Output: func(core.Stream, []byte) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for g := range p.all {

@@ -82,15 +82,18 @@ func TestUnknownHandler(t *testing.T) {
 	}
 }
 
-// TestOutput arrives in order, and counts together with the response.
+// TestOutput arrives in order, and counts, with the heads of its frames, together
+// with the response.
 func TestOutput(t *testing.T) {
 	p := serve(t, Config{Warm: 1})
+	const need = 8*(pieceHead+1) + 4
 	var got []byte
-	res := run(t, p, Job{Handler: "pieces", Request: []byte("abcdefgh"), Limits: Limits{Output: 12}, Output: func(b []byte) { got = append(got, b...) }})
+	take := func(_ core.Stream, b []byte) { got = append(got, b...) }
+	res := run(t, p, Job{Handler: "pieces", Request: []byte("abcdefgh"), Limits: Limits{Output: need}, Output: take})
 	if string(got) != "abcdefgh" || string(res.Response) != "done" {
 		t.Errorf("output %q, response %q, %q %s", got, res.Response, res.Reason, res.Message)
 	}
-	res = run(t, p, Job{Handler: "pieces", Request: []byte("abcdefgh"), Limits: Limits{Output: 11}})
+	res = run(t, p, Job{Handler: "pieces", Request: []byte("abcdefgh"), Limits: Limits{Output: need - 1}, Output: take})
 	if res.Reason != OutputLimit {
 		t.Errorf("%q %s", res.Reason, res.Message)
 	}
@@ -117,7 +120,7 @@ func TestCancel(t *testing.T) {
 	t.Run("running", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		res, err := p.Run(ctx, Job{Handler: "stream and wait", Output: func([]byte) { cancel() }})
+		res, err := p.Run(ctx, Job{Handler: "stream and wait", Output: func(core.Stream, []byte) { cancel() }})
 		if err != nil || res.Reason != Cancelled {
 			t.Errorf("%v, %q %s", err, res.Reason, res.Message)
 		}
@@ -135,7 +138,7 @@ func TestCancel(t *testing.T) {
 		done := make(chan Result)
 		var pid int
 		go func() {
-			res, _ := p.Run(t.Context(), Job{Handler: "stream and wait", Limits: Limits{Wall: 100 * time.Millisecond}, Output: func([]byte) { stuck <- struct{}{}; <-stuck }})
+			res, _ := p.Run(t.Context(), Job{Handler: "stream and wait", Limits: Limits{Wall: 100 * time.Millisecond}, Output: func(core.Stream, []byte) { stuck <- struct{}{}; <-stuck }})
 			done <- res
 		}()
 		<-stuck
@@ -158,7 +161,7 @@ func TestCancel(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			_, _ = p.Run(ctx, Job{Handler: "stream and wait", Output: func([]byte) { close(busy) }})
+			_, _ = p.Run(ctx, Job{Handler: "stream and wait", Output: func(core.Stream, []byte) { close(busy) }})
 		}()
 		<-busy
 		late, stop := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -253,7 +256,7 @@ func TestServe(t *testing.T) {
 		}
 		busy, failed := make(chan struct{}), make(chan error, 1)
 		go func() {
-			_, err := p.Run(t.Context(), Job{Handler: "stream and wait", Output: func([]byte) { close(busy) }})
+			_, err := p.Run(t.Context(), Job{Handler: "stream and wait", Output: func(core.Stream, []byte) { close(busy) }})
 			failed <- err
 		}()
 		<-busy

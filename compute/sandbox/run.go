@@ -24,7 +24,7 @@ const writtenLimit = time.Second
 func (g *guest) run(ctx context.Context, job Job) (res Result, ok bool) {
 	g.jobs++
 	start := time.Now()
-	r := &running{job: job, left: job.Limits.Output, done: make(chan answer, 1)}
+	r := &running{job: job, since: start, left: job.Limits.Output, done: make(chan answer, 1)}
 	g.gauge.begin(job.Limits)
 	g.current.Store(r)
 	sent := make(chan struct{})
@@ -47,7 +47,7 @@ func (g *guest) run(ctx context.Context, job Job) (res Result, ok bool) {
 // does not read must not keep us from killing it. sent is closed afterwards.
 func (g *guest) send(r *running, sent chan<- struct{}) {
 	defer close(sent)
-	text, err := json.Marshal(order{Handler: r.job.Handler, Memory: r.job.Limits.Memory, CPU: r.job.Limits.CPU})
+	text, err := json.Marshal(order{Handler: r.job.Handler, Memory: r.job.Limits.Memory, CPU: r.job.Limits.CPU, Stream: r.job.Output != nil})
 	if err != nil {
 		return // impossible for these types, and the job would end at its deadline
 	}

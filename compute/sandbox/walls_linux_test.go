@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tenzro/tenzro/core"
 )
 
 // escape is what a guest asks its handler to try; a result of "" means that it
@@ -27,7 +29,7 @@ import (
 type escape struct{ What, Path string }
 
 // escapes is a handler that tries to leave.
-func escapes(ctx context.Context, req []byte, _ func([]byte)) ([]byte, error) {
+func escapes(ctx context.Context, req []byte, _ func(core.Stream, []byte)) ([]byte, error) {
 	var e escape
 	if err := json.Unmarshal(req, &e); err != nil {
 		return nil, err
@@ -227,7 +229,7 @@ func TestChildFromOutside(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	started := make(chan struct{}, 1)
 	go func() {
-		res, _ := p.Run(ctx, Job{Handler: "stream and wait", Output: func([]byte) { started <- struct{}{} }})
+		res, _ := p.Run(ctx, Job{Handler: "stream and wait", Output: func(core.Stream, []byte) { started <- struct{}{} }})
 		job <- res
 	}()
 	<-started

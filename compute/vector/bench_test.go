@@ -7,11 +7,11 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/tenzro/tenzro/compute"
 )
 
 const sample = `{"input":[1,2,3,4,5],"operations":["square","sum"]}`
-
-func nothing(float64) {}
 
 func BenchmarkSample(b *testing.B) {
 	v, data := New(), json.RawMessage(sample)
@@ -20,7 +20,7 @@ func BenchmarkSample(b *testing.B) {
 		if _, err := v.Check(data); err != nil {
 			b.Fatal(err)
 		}
-		if out, err := v.Run(b.Context(), data, nothing); err != nil || string(out.Result) != "55" {
+		if out, err := v.Run(b.Context(), data, compute.Report{}); err != nil || string(out.Result) != "55" {
 			b.Fatal(out, err)
 		}
 	}
@@ -61,7 +61,7 @@ func BenchmarkMillion(b *testing.B) {
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := v.Run(context.Background(), data, nothing); err != nil {
+				if _, err := v.Run(context.Background(), data, compute.Report{}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -8,13 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 )
 
 // run computes data in one piece and returns the result or "reason: message".
 func run(t tb, v Vector, data string) string {
 	t.Helper()
-	out, err := v.Run(t.Context(), json.RawMessage(data), nothing)
+	out, err := v.Run(t.Context(), json.RawMessage(data), compute.Report{})
 	if err != nil {
 		return describe(err)
 	}
@@ -228,7 +229,7 @@ func sharded(t tb, v Vector, data string, shards int) string {
 				continue
 			}
 		}
-		out, err := v.Run(t.Context(), part, nothing)
+		out, err := v.Run(t.Context(), part, compute.Report{})
 		if err != nil {
 			return describe(err)
 		}

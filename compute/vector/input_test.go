@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 )
 
@@ -101,7 +102,7 @@ func TestBadInput(t *testing.T) {
 			if strings.HasPrefix(c.name, "certain") {
 				return // those run, and fail then
 			}
-			if _, err := v.Run(t.Context(), json.RawMessage(c.data), nothing); !errors.Is(err, core.Invalid) {
+			if _, err := v.Run(t.Context(), json.RawMessage(c.data), compute.Report{}); !errors.Is(err, core.Invalid) {
 				t.Errorf("Run says %v", err)
 			}
 		})
@@ -116,7 +117,7 @@ func TestFailureNamesElement(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = v.Run(t.Context(), parts[1], nothing)
+	_, err = v.Run(t.Context(), parts[1], compute.Report{})
 	var f *core.Failure
 	if !errors.As(err, &f) || f.Reason != core.ReasonInvalidInput || f.Message != "sqrt: element 3 is outside the domain of the operation" {
 		t.Fatal(err)
@@ -302,7 +303,7 @@ func TestCancel(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		calls := 0
 		data := json.RawMessage(`{"input":[` + strings.TrimSuffix(strings.Repeat("1,", 100_000), ",") + `],"operations":[` + ops + `]}`)
-		_, err := New().Run(ctx, data, func(float64) { calls++; cancel() })
+		_, err := New().Run(ctx, data, compute.Report{OnProgress: func(float64) { calls++; cancel() }})
 		if !errors.Is(err, context.Canceled) || calls != 1 {
 			t.Errorf("%s: %v after %d reports of progress", ops, err, calls)
 		}
@@ -314,12 +315,12 @@ func TestCancel(t *testing.T) {
 func TestProgress(t *testing.T) {
 	last := 0.0
 	data := json.RawMessage(`{"input":[` + strings.TrimSuffix(strings.Repeat("1,", 10_000), ",") + `],"operations":["exp","sort","abs","sum","sqrt"]}`)
-	_, err := New().Run(t.Context(), data, func(p float64) {
+	_, err := New().Run(t.Context(), data, compute.Report{OnProgress: func(p float64) {
 		if p < last || p > 1 {
 			t.Errorf("progress %v after %v", p, last)
 		}
 		last = p
-	})
+	}})
 	if err != nil || last != 1 {
 		t.Errorf("ended at %v, %v", last, err)
 	}
@@ -363,7 +364,7 @@ func FuzzDecode(f *testing.F) {
 // compareShards is compareSharded for one number of shards, quietly skipping
 // what fails.
 func compareShards(t *testing.T, v Vector, data []byte, shards int) {
-	out, err := v.Run(t.Context(), data, nothing)
+	out, err := v.Run(t.Context(), data, compute.Report{})
 	if err != nil {
 		return
 	}
@@ -383,7 +384,7 @@ func FuzzMerge(f *testing.F) {
 	}
 	v := New()
 	for i, task := range tasks {
-		out, err := v.Run(context.Background(), json.RawMessage(task), nothing)
+		out, err := v.Run(context.Background(), json.RawMessage(task), compute.Report{})
 		if err != nil {
 			f.Fatal(err)
 		}

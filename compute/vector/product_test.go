@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/tenzro/tenzro/compute"
 )
 
 // TestProductOfTinyFloats: a block of the smallest floats has an exponent of
@@ -19,7 +21,7 @@ func TestProductOfTinyFloats(t *testing.T) {
 	}
 	outputs := make([]json.RawMessage, len(parts))
 	for i, part := range parts {
-		out, err := v.Run(t.Context(), part, func(float64) {})
+		out, err := v.Run(t.Context(), part, compute.Report{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -39,7 +39,7 @@ func (v Vector) Operations() []string { return newRegistry().names() }
 // Run implements compute.Executor. Data that Check refuses is an error of kind
 // core.Invalid. The result is the value as JSON, or the summary of the reduce
 // when data asks for a partial result.
-func (v Vector) Run(ctx context.Context, data json.RawMessage, progress func(float64)) (compute.Output, error) {
+func (v Vector) Run(ctx context.Context, data json.RawMessage, report compute.Report) (compute.Output, error) {
 	p, err := v.decode(data)
 	if err != nil {
 		return compute.Output{}, err
@@ -47,7 +47,7 @@ func (v Vector) Run(ctx context.Context, data json.RawMessage, progress func(flo
 	if p.units() > MaxUnits {
 		return compute.Output{}, p.tooMuch()
 	}
-	r := runner{ctx: ctx, progress: progress, stages: stagesOf(p.steps), base: p.offset}
+	r := runner{ctx: ctx, progress: report.Progress, stages: stagesOf(p.steps), base: p.offset}
 	result, err := p.result(&r)
 	if err != nil {
 		return compute.Output{}, err

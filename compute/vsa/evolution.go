@@ -166,12 +166,12 @@ var (
 )
 
 // Run implements compute.Executor. The metric is the fitness.
-func (Evolution) Run(ctx context.Context, data json.RawMessage, progress func(float64)) (compute.Output, error) {
+func (Evolution) Run(ctx context.Context, data json.RawMessage, report compute.Report) (compute.Output, error) {
 	e, err := decodeEvolution(data)
 	if err != nil {
 		return compute.Output{}, err
 	}
-	best, err := e.run(ctx, progress)
+	best, err := e.run(ctx, report.Progress)
 	if err != nil {
 		return compute.Output{}, err
 	}

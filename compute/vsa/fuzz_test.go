@@ -33,7 +33,7 @@ func FuzzDecode(f *testing.F) {
 		if cost.Units > 1e7 {
 			return
 		}
-		out, err := x.Run(context.Background(), data, nothing)
+		out, err := x.Run(context.Background(), data, compute.Report{})
 		if err != nil {
 			t.Fatalf("%q was taken, then %v", data, err)
 		}

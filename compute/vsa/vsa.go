@@ -27,12 +27,12 @@ var (
 )
 
 // Run implements compute.Executor.
-func (Programs) Run(ctx context.Context, data json.RawMessage, progress func(float64)) (compute.Output, error) {
+func (Programs) Run(ctx context.Context, data json.RawMessage, report compute.Report) (compute.Output, error) {
 	p, err := decode(data)
 	if err != nil {
 		return compute.Output{}, err
 	}
-	out, err := p.run(ctx, progress)
+	out, err := p.run(ctx, report.Progress)
 	return compute.Output{Result: out, Metric: 1}, err
 }
 

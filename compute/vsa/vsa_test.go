@@ -22,8 +22,6 @@ var update = flag.Bool("update", false, "rewrite golden files")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func nothing(float64) {}
-
 type engine interface {
 	compute.Executor
 	compute.Planner
@@ -77,12 +75,12 @@ func compacted(t testing.TB, text json.RawMessage) json.RawMessage {
 func run(t testing.TB, of core.TaskType, data json.RawMessage) compute.Output {
 	t.Helper()
 	last := 0.0
-	out, err := engineOf(of).Run(context.Background(), data, func(p float64) {
+	out, err := engineOf(of).Run(context.Background(), data, compute.Report{OnProgress: func(p float64) {
 		if p < 0 || p > 1.0000001 {
 			t.Errorf("progress %v", p)
 		}
 		last = p
-	})
+	}})
 	if err != nil {
 		t.Fatalf("%.300s: %v", data, err)
 	}
@@ -344,11 +342,11 @@ func TestCancelled(t *testing.T) {
 		EvolutionType: `{"kind":"binary","dimension":10048,"seed":"1","exemplars":[{"seed":"1"},{"seed":"2"}],"generations":100000}`,
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
-		_, err := engineOf(of).Run(ctx, json.RawMessage(data), func(p float64) {
+		_, err := engineOf(of).Run(ctx, json.RawMessage(data), compute.Report{OnProgress: func(p float64) {
 			if p > 0 {
 				cancel()
 			}
-		})
+		}})
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", of, err)
 		}
@@ -392,7 +390,7 @@ func TestAnyProgram(t *testing.T) {
 		}
 		data := json.RawMessage(fmt.Sprintf(`{"kind":"%s","dimension":%d,"vectors":[{"name":"a","seed":"1"},{"name":"b","symbol":"b"},{"name":"c","seed":"3"}],"steps":[%s]}`,
 			kind, dim, strings.Join(steps, ",")))
-		out, err := Programs{}.Run(context.Background(), data, nothing)
+		out, err := Programs{}.Run(context.Background(), data, compute.Report{})
 		if err != nil {
 			t.Fatalf("%s: %v", data, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"testing"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/wasm"
 )
 
@@ -27,7 +28,7 @@ func BenchmarkTiny(b *testing.B) {
 	data := program(b, `(module (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))`).
 		with("function", "add").with("args", []int{20, 22}).data(b)
 	for b.Loop() {
-		if _, err := r.Run(b.Context(), data, nil); err != nil {
+		if _, err := r.Run(b.Context(), data, compute.Report{}); err != nil {
 			b.Fatal(err)
 		}
 	}

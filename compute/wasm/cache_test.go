@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/compute/wasm"
 )
@@ -138,7 +139,7 @@ func TestManyModules(t *testing.T) {
 			x := wasm.NewExecutor(wasm.ExecutorConfig{Cache: cache, MemoryMB: 1024}, late{double{wasm.HandlerName: guest.Handle}, reason}, zerolog.Nop())
 			for i := range 4 * most {
 				data := program(t, fmt.Sprintf(`(module (func (export "_start") (drop (i32.const %d))))`, i)).data(t)
-				_, _ = x.Run(t.Context(), data, nil)
+				_, _ = x.Run(t.Context(), data, compute.Report{})
 				if kept, err := os.ReadDir(cache.Dir()); err != nil || len(kept) > most || len(kept) < min(i+1, most/2) {
 					t.Fatalf("%d modules are kept of %d, %v; there is room for %d", len(kept), i+1, err, most)
 				}

@@ -54,6 +54,15 @@ func (g *Guest) module(ctx context.Context, req *request) (m *compiled, cached b
 		g.modules = slices.Insert(slices.Delete(g.modules, i, i+1), 0, m)
 		return m, false, nil
 	}
+	err = sandbox.Churn(ctx, func() error {
+		m, cached, err = g.load(ctx, key, req)
+		return err
+	})
+	return m, cached, err
+}
+
+// load compiles a module, from what is kept of it if there is something.
+func (g *Guest) load(ctx context.Context, key moduleKey, req *request) (m *compiled, cached bool, err error) {
 	s := store{g.cacheDir(ctx)}
 	c, found := s.load(key)
 	if !found {

@@ -41,7 +41,7 @@ func TestOwnFault(t *testing.T) {
 			if err == nil || ownFault(err) != c.own {
 				t.Fatalf("%v: own fault %v, want %v", err, ownFault(err), c.own)
 			}
-			a, err := g.answer(t.Context(), req)
+			a, err := g.answer(t.Context(), req, nil)
 			kept, dirErr := os.ReadDir(s.dir)
 			switch refused := a.Failure; {
 			case err != nil || dirErr != nil:

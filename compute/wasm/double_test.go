@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/compute/wasm"
 	"github.com/tenzro/tenzro/compute/wasm/wasmtest"
@@ -32,7 +33,7 @@ func (d double) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, error
 	case ctx.Err() != nil:
 		return sandbox.Result{Reason: sandbox.Cancelled}, nil
 	}
-	response, err := h(ctx, job.Request, func([]byte) {})
+	response, err := h(ctx, job.Request, job.Output)
 	switch {
 	case err != nil:
 		return sandbox.Result{Reason: sandbox.Crash, Message: err.Error()}, nil
@@ -88,7 +89,7 @@ func (t task) data(tb testing.TB) json.RawMessage {
 func (r rig) do(tb testing.TB, t task) (wasm.Result, error) {
 	tb.Helper()
 	data := t.data(tb)
-	out, err := r.Run(context.Background(), data, func(float64) {})
+	out, err := r.Run(context.Background(), data, compute.Report{})
 	if err != nil {
 		return wasm.Result{}, err
 	}

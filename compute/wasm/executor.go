@@ -62,7 +62,7 @@ func NewExecutor(cfg ExecutorConfig, runner Runner, log zerolog.Logger) *Executo
 }
 
 // Run implements compute.Executor.
-func (e *Executor) Run(ctx context.Context, data json.RawMessage, _ func(float64)) (compute.Output, error) {
+func (e *Executor) Run(ctx context.Context, data json.RawMessage, report compute.Report) (compute.Output, error) {
 	t, err := Decode(data)
 	if err != nil {
 		return compute.Output{}, err
@@ -76,21 +76,32 @@ func (e *Executor) Run(ctx context.Context, data json.RawMessage, _ func(float64
 		return compute.Output{}, err
 	}
 	defer e.memory.Release(weight)
-	a, err := e.run(ctx, &t)
+	m := &mirror{report: report}
+	a, err := e.run(ctx, &t, m)
 	if err != nil {
 		return compute.Output{}, err
 	}
 	raw, err := e.deliver(&t, a)
-	return compute.Output{Result: raw, Metric: 1}, err
+	if err == nil {
+		err = m.rest(a.stdout, a.stderr)
+	}
+	if err != nil {
+		return compute.Output{}, err
+	}
+	return compute.Output{Result: raw, Metric: 1}, nil
 }
 
 // run has the child run the task.
-func (e *Executor) run(ctx context.Context, t *Task) (answer, error) {
+func (e *Executor) run(ctx context.Context, t *Task, m *mirror) (answer, error) {
 	req, err := newRequest(t).encode()
 	if err != nil {
 		return answer{}, fmt.Errorf("encoding the request: %w", err)
 	}
-	res, err := e.runner.Run(ctx, sandbox.Job{Handler: HandlerName, Request: req, Limits: limitsOf(ctx, t)})
+	job := sandbox.Job{Handler: HandlerName, Request: req, Limits: limitsOf(ctx, t)}
+	if m.report.OnOutput != nil {
+		job.Output = m.take
+	}
+	res, err := e.runner.Run(ctx, job)
 	if err != nil {
 		return answer{}, fmt.Errorf("running the program: %w", err)
 	}

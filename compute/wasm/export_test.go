@@ -19,3 +19,6 @@ func (a answer) Text() ([]byte, error) { return a.encode() }
 
 // EntryBytes is what an entry of the cache counts at least.
 const EntryBytes = entryBytes
+
+// LiveEvery is how often what a program writes is shown.
+const LiveEvery = liveEvery

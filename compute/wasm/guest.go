@@ -63,16 +63,16 @@ const (
 	maxKeptBytes = 4 << 20
 )
 
-// Handle runs one request. What the program does wrong is in the answer; an error
-// is a bug or the machine's.
-func (g *Guest) Handle(ctx context.Context, b []byte, _ func([]byte)) ([]byte, error) {
+// Handle runs one request and shows what the program writes meanwhile. What the
+// program does wrong is in the answer; an error is a bug or the machine's.
+func (g *Guest) Handle(ctx context.Context, b []byte, show func(core.Stream, []byte)) ([]byte, error) {
 	req, err := decodeRequest(b)
 	if err != nil {
 		return nil, fmt.Errorf("reading the request: %w", err)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	a, err := g.answer(ctx, &req)
+	a, err := g.answer(ctx, &req, show)
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +80,8 @@ func (g *Guest) Handle(ctx context.Context, b []byte, _ func([]byte)) ([]byte, e
 }
 
 // answer makes what the task itself caused part of the answer.
-func (g *Guest) answer(ctx context.Context, req *request) (answer, error) {
-	a, err := g.run(ctx, req)
+func (g *Guest) answer(ctx context.Context, req *request, show func(core.Stream, []byte)) (answer, error) {
+	a, err := g.run(ctx, req, show)
 	var failure *core.Failure
 	var wrong *core.Error
 	switch {
@@ -96,7 +96,7 @@ func (g *Guest) answer(ctx context.Context, req *request) (answer, error) {
 }
 
 // run takes a request from module to answer.
-func (g *Guest) run(ctx context.Context, req *request) (answer, error) {
+func (g *Guest) run(ctx context.Context, req *request, show func(core.Stream, []byte)) (answer, error) {
 	m, cached, err := g.module(ctx, req)
 	a := answer{Cached: cached}
 	if err != nil {
@@ -113,7 +113,9 @@ func (g *Guest) run(ctx context.Context, req *request) (answer, error) {
 	if err != nil {
 		return a, err
 	}
+	r.live = newLive(r, show)
 	err = m.run(ctx, r, req, call, &a)
+	r.live.end(err != nil)
 	return a, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/wasm"
 	"github.com/tenzro/tenzro/compute/wasm/hostiletest"
 	"github.com/tenzro/tenzro/core"
@@ -36,7 +37,7 @@ func TestHostile(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			ends := map[string]bool{}
 			for name, r := range rigs {
-				out, err := r.Run(context.Background(), c.Data, func(float64) {})
+				out, err := r.Run(context.Background(), c.Data, compute.Report{})
 				end := string(out.Result)
 				if err != nil {
 					end = err.Error()

@@ -18,6 +18,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/compute/wasm"
 	"github.com/tenzro/tenzro/core"
@@ -107,7 +108,7 @@ func (tr *trial) run(t *testing.T, from, to int) {
 // one runs a mutant. Its reason must be one that comes from the program.
 func (tr *trial) one(t *testing.T, i int) {
 	data := tr.made.task(t, i)
-	out, err := tr.Executor.Run(context.Background(), data, func(float64) {})
+	out, err := tr.Executor.Run(context.Background(), data, compute.Report{})
 	end := endOf(data, out.Result, err)
 	if end == core.ReasonInternal {
 		t.Errorf("mutant %d of seed %d: %s %v\n%.20000s", i, tr.made.seed, out.Result, err, data)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/compute/wasm"
 	"github.com/tenzro/tenzro/compute/wasm/hostiletest"
@@ -61,7 +62,7 @@ func TestHostileInProcess(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 			defer cancel()
-			out, err := r.Run(ctx, c.Data, func(float64) {})
+			out, err := r.Run(ctx, c.Data, compute.Report{})
 			if got := reason(err); got != c.Reason && !(got == "" && c.Reason == hostiletest.OK) {
 				t.Errorf("%q: %s %v, want %s", got, out.Result, err, c.Reason)
 			}
@@ -79,7 +80,7 @@ func TestCancelled(t *testing.T) {
 	data := program(t, `(module (func (export "_start") (loop (br 0))))`).with("limits", map[string]int64{"fuel": wasm.MaxFuel}).data(t)
 	done := make(chan error, 1)
 	go func() {
-		_, err := r.Run(ctx, data, func(float64) {})
+		_, err := r.Run(ctx, data, compute.Report{})
 		done <- err
 	}()
 	cancel()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/compute/wasm"
 	"github.com/tenzro/tenzro/core"
@@ -50,7 +51,7 @@ func TestReasons(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := wasm.NewExecutor(wasm.ExecutorConfig{MemoryMB: 512}, &scripted{result: c.result, err: c.err}, zerolog.Nop())
-			_, err := x.Run(t.Context(), program(t, hello).data(t), func(float64) {})
+			_, err := x.Run(t.Context(), program(t, hello).data(t), compute.Report{})
 			if got := reason(err); got != c.want {
 				t.Errorf("%s: %v, want %s", got, err, c.want)
 			}
@@ -79,7 +80,7 @@ func TestLyingChild(t *testing.T) {
 				t.Fatal(err)
 			}
 			x := wasm.NewExecutor(wasm.ExecutorConfig{MemoryMB: 512}, &scripted{result: sandbox.Result{Response: text}}, zerolog.Nop())
-			_, err = x.Run(t.Context(), program(t, hello).data(t), func(float64) {})
+			_, err = x.Run(t.Context(), program(t, hello).data(t), compute.Report{})
 			if got := reason(err); got != c.want || len(err.Error()) > 600 {
 				t.Errorf("%s with %d bytes of message, want %s", got, len(err.Error()), c.want)
 			}
@@ -92,7 +93,7 @@ func TestLimitsOfTheChild(t *testing.T) {
 	ask := func(ctx context.Context, limits map[string]int64) sandbox.Limits {
 		s := &scripted{}
 		x := wasm.NewExecutor(wasm.ExecutorConfig{MemoryMB: 4096}, s, zerolog.Nop())
-		_, _ = x.Run(ctx, program(t, hello).with("limits", limits).data(t), func(float64) {})
+		_, _ = x.Run(ctx, program(t, hello).with("limits", limits).data(t), compute.Report{})
 		return s.asked.Limits
 	}
 	if got := ask(t.Context(), nil); got.Wall != core.MaxTimeout || got.Memory < 256<<20 {
@@ -119,18 +120,18 @@ func TestMemoryOfTheNode(t *testing.T) {
 	sized := func(mb int64) []byte {
 		return program(t, hello).with("limits", map[string]int64{"memoryMB": mb}).data(t)
 	}
-	if _, err := x.Run(t.Context(), sized(101), nil); reason(err) != core.ReasonInternal || !strings.Contains(err.Error(), "100 MiB at most") {
+	if _, err := x.Run(t.Context(), sized(101), compute.Report{}); reason(err) != core.ReasonInternal || !strings.Contains(err.Error(), "100 MiB at most") {
 		t.Errorf("a task that is too large: %v", err) // and so another node gets it
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, _ = x.Run(context.Background(), sized(60), nil)
+		_, _ = x.Run(context.Background(), sized(60), compute.Report{})
 	}()
 	<-begun
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := x.Run(ctx, sized(60), nil); !errors.Is(err, context.Canceled) || len(begun) > 0 {
+	if _, err := x.Run(ctx, sized(60), compute.Report{}); !errors.Is(err, context.Canceled) || len(begun) > 0 {
 		t.Errorf("the second runs beside the first: %v", err)
 	}
 	close(block)
@@ -151,7 +152,7 @@ func TestMemoryOfChildren(t *testing.T) {
 				data := program(t, hello).with("limits", map[string]int64{"memoryMB": 64}).data(t)
 				var all sync.WaitGroup
 				for range 5 {
-					all.Go(func() { _, _ = x.Run(t.Context(), data, nil) })
+					all.Go(func() { _, _ = x.Run(t.Context(), data, compute.Report{}) })
 				}
 				synctest.Wait()
 				if got := int(running.Load()); got != want {

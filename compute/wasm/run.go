@@ -32,6 +32,7 @@ type run struct {
 	stdout      output
 	stderr      output
 	written     int64 // to both outputs
+	live        *live // nil when nobody looks
 	rand        *rand.ChaCha8
 }
 
@@ -166,6 +167,10 @@ func (o *output) Write(b []byte) (int, error) {
 	o.of.move(len(b))
 	if o.of.written += int64(len(b)); o.of.written > MaxOutput {
 		o.of.stop(errOutput)
+	}
+	if o.of.live != nil {
+		o.of.live.write(o, b)
+		return len(b), nil
 	}
 	o.buf = append(o.buf, b...)
 	return len(b), nil

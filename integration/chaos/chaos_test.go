@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/vector"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/integration/history"
@@ -29,7 +30,7 @@ func TestWork(t *testing.T) {
 			if err := spec.Validate(); err != nil {
 				t.Fatal(err)
 			}
-			got, err := vector.New().Run(t.Context(), spec.Data, func(float64) {})
+			got, err := vector.New().Run(t.Context(), spec.Data, compute.Report{})
 			if err != nil || string(got.Result) != want {
 				t.Errorf("%+v, job %d: %.40s, %v, not %s", w, i, got.Result, err, want)
 			}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/vector"
 	"github.com/tenzro/tenzro/core"
 )
@@ -110,7 +111,7 @@ func newTask(r *rand.Rand, seed uint64, n, gateways int) Task {
 		t.Spec.TimeoutMS = 2000 + r.Int64N(8000)
 		t.Spec.QueueTimeoutMS = t.Spec.TimeoutMS
 	}
-	if out, err := vector.New().Run(context.Background(), t.Spec.Data, func(float64) {}); err == nil {
+	if out, err := vector.New().Run(context.Background(), t.Spec.Data, compute.Report{}); err == nil {
 		t.Want = string(out.Result)
 	}
 	return t

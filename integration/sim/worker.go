@@ -131,7 +131,7 @@ func (w *worker) now() *workLife {
 type slow worker
 
 // Run implements compute.Executor.
-func (x *slow) Run(ctx context.Context, data json.RawMessage, progress func(float64)) (compute.Output, error) {
+func (x *slow) Run(ctx context.Context, data json.RawMessage, report compute.Report) (compute.Output, error) {
 	x.mu.Lock()
 	took := time.Duration(x.rnd.Int64N(int64(time.Second)))
 	if x.rnd.IntN(8) == 0 {
@@ -142,7 +142,7 @@ func (x *slow) Run(ctx context.Context, data json.RawMessage, progress func(floa
 	if err := ctx.Err(); err != nil {
 		return compute.Output{}, err
 	}
-	return vector.New().Run(ctx, data, progress)
+	return vector.New().Run(ctx, data, report)
 }
 
 // observed writes down what a worker takes.

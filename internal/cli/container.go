@@ -61,8 +61,9 @@ func (s *shell) containerRun(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
+	shown := s.newProgramOutput()
 	raw, err := s.submitProgram(c, cl, core.TaskSpec{Type: container.Type, Data: data, Requirements: core.Requirements{MemoryMB: t.Limits.MemoryMB},
-		TimeoutMS: min(late, core.MaxTimeout).Milliseconds()}, "split the input over several tasks")
+		TimeoutMS: min(late, core.MaxTimeout).Milliseconds()}, shown, "split the input over several tasks")
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func (s *shell) containerRun(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.printStreams(r.Stdout, r.Stderr); err != nil {
+	if err := shown.finish(r.Stdout, r.Stderr); err != nil {
 		return err
 	}
 	return exitOf(uint32(r.ExitCode))

@@ -37,6 +37,12 @@ type fakeNode struct {
 
 	objects storagetest.Memory
 
+	// output tells what a task writes; nil for a type that writes none.
+	output func(q core.OutputQuery, tell func(core.OutputEvent) error) error
+
+	value json.RawMessage // of a completed task; nil is 55
+	hold  chan struct{}   // the result is there when it is closed; nil is at once
+
 	asked func() // called when a result is asked for that is not there yet; nil for nothing
 }
 
@@ -219,9 +225,15 @@ func (f *fakeNode) Result(ctx context.Context, id core.TaskID, wait time.Duratio
 		pause(ctx, wait)
 		return core.TaskResult{}, core.Errorf(core.Conflict, "result", "task %s has not ended", id)
 	}
+	if f.hold != nil {
+		<-f.hold
+	}
 	r := core.TaskResult{TaskID: id, Status: t.Status, Failure: t.Failure}
 	if t.Status == core.TaskCompleted {
 		r.Result, r.Regions, r.Workers = json.RawMessage("55"), []core.RegionID{"us-east"}, []core.NodeID{"12D3KooWworker"}
+		if f.value != nil {
+			r.Result = f.value
+		}
 	}
 	return r, nil
 }
@@ -375,4 +387,11 @@ func (f *fakeNode) notReady() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ready = errors.New("1 of 3 peers")
+}
+
+func (f *fakeNode) Output(_ context.Context, id core.TaskID, q core.OutputQuery, fn func(core.OutputEvent) error) error {
+	if f.output == nil {
+		return core.Errorf(core.NotFound, "taskId", "task %s is of type compute, and tasks like it write no output", id)
+	}
+	return f.output(q, fn)
 }

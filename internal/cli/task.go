@@ -17,6 +17,7 @@ func (s *shell) taskCommand() *ucli.Command {
 		s.taskListCommand(),
 		{Name: "watch", Usage: "show what happens to a task until it ends", ArgsUsage: "ID",
 			Flags: nodeFlags(outputFlag()), Action: s.taskWatch},
+		s.taskLogsCommand(),
 		{Name: "why", Usage: "say why a task waits, runs or failed, and what would help", ArgsUsage: "ID",
 			Flags: nodeFlags(outputFlag()), Action: s.taskWhy},
 		{Name: "trace", Usage: "draw where a task's time went", ArgsUsage: "ID", Flags: nodeFlags(outputFlag()), Action: s.taskTrace},

@@ -24,8 +24,8 @@ export. Standard input is passed on unless it is a terminal:
    tenzro wasm run wc.wasm -- -l < words.txt
    tenzro wasm run --function add sum.wasm 1 2
 
-Standard output and error are those of the program, and so is the exit code. Flags
-of the program stand behind "--".`
+Standard output and error are those of the program, shown as it writes them, and so
+is the exit code. Flags of the program stand behind "--".`
 
 const (
 	flagOut      = "out"

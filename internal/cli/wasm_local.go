@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 	ucli "github.com/urfave/cli/v2"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/compute/wasm"
 	"github.com/tenzro/tenzro/core"
@@ -17,8 +18,9 @@ import (
 	"github.com/tenzro/tenzro/node"
 )
 
-// runHere runs the program in a child of this process, as a node would.
-func (s *shell) runHere(c *ucli.Context, data json.RawMessage) (json.RawMessage, error) {
+// runHere runs the program in a child of this process, as a node would, and shows what
+// it writes meanwhile.
+func (s *shell) runHere(c *ucli.Context, data json.RawMessage, shown *programOutput) (json.RawMessage, error) {
 	dir, cache, err := s.localCache(c)
 	if err != nil {
 		return nil, err
@@ -33,7 +35,7 @@ func (s *shell) runHere(c *ucli.Context, data json.RawMessage) (json.RawMessage,
 	go func() { served <- pool.Serve(ctx) }()
 	defer func() { stop(); <-served }()
 	x := wasm.NewExecutor(wasm.ExecutorConfig{Cache: cache, MemoryMB: wasm.MaxMemoryMB}, pool, log)
-	out, err := x.Run(ctx, data, func(float64) {})
+	out, err := x.Run(ctx, data, compute.Report{OnOutput: shown.next})
 	if c.Context.Err() != nil {
 		return nil, context.Canceled
 	}

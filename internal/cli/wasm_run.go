@@ -58,7 +58,8 @@ func (s *shell) wasmRun(c *ucli.Context) error {
 	if c.Bool(flagLocal) {
 		run = s.runHere
 	}
-	raw, err := run(c, data)
+	shown := s.newProgramOutput()
+	raw, err := run(c, data, shown)
 	if err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func (s *shell) wasmRun(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.printProgram(c, r)
+	return s.printProgram(c, r, shown)
 }
 
 // wasmTask is what the command line describes.
@@ -147,8 +148,9 @@ func (s *shell) grantedFiles(pairs []string) (map[string][]byte, error) {
 	return files, nil
 }
 
-// runOnNetwork submits the program as a task and waits for its result.
-func (s *shell) runOnNetwork(c *ucli.Context, data json.RawMessage) (json.RawMessage, error) {
+// runOnNetwork submits the program as a task, shows what it writes meanwhile, and
+// waits for its result.
+func (s *shell) runOnNetwork(c *ucli.Context, data json.RawMessage, shown *programOutput) (json.RawMessage, error) {
 	const smaller = "strip debug information from the module, or split the input over several tasks"
 	if len(data) > core.MaxTaskBytes { // what is uploaded counts, too
 		return nil, tooLarge(len(data), smaller)
@@ -158,7 +160,7 @@ func (s *shell) runOnNetwork(c *ucli.Context, data json.RawMessage) (json.RawMes
 		return nil, err
 	}
 	return s.submitProgram(c, cl, core.TaskSpec{Type: wasm.Type, Data: uploaded(c.Context, cl, data),
-		Requirements: core.Requirements{MemoryMB: c.Int64(flagMemory)}, TimeoutMS: c.Duration(flagTimeout).Milliseconds()}, smaller)
+		Requirements: core.Requirements{MemoryMB: c.Int64(flagMemory)}, TimeoutMS: c.Duration(flagTimeout).Milliseconds()}, shown, smaller)
 }
 
 func tooLarge(size int, smaller string) error {
@@ -166,9 +168,9 @@ func tooLarge(size int, smaller string) error {
 		WithHint(smaller)
 }
 
-// submitProgram submits the task of a program and waits for its result; smaller says
-// what to do when it is too large.
-func (s *shell) submitProgram(c *ucli.Context, cl *client.Client, spec core.TaskSpec, smaller string) (json.RawMessage, error) {
+// submitProgram submits the task of a program, shows what it writes meanwhile, and
+// waits for its result; smaller says what to do when the task is too large.
+func (s *shell) submitProgram(c *ucli.Context, cl *client.Client, spec core.TaskSpec, shown *programOutput, smaller string) (json.RawMessage, error) {
 	text, err := json.Marshal(spec)
 	if err != nil {
 		return nil, err
@@ -180,18 +182,29 @@ func (s *shell) submitProgram(c *ucli.Context, cl *client.Client, spec core.Task
 	if err != nil {
 		return nil, err
 	}
-	answer, err := s.follow(c.Context, cl, status.TaskID)
+	stop := shown.listen(c.Context, cl, status.TaskID)
+	result, err := awaitProgram(c.Context, cl, status.TaskID)
+	failure := failureOf(result.Status, result.Failure)
+	if err == nil && failure != nil { // there is no result that would have its last words
+		stop(lastEvents)
+	} else {
+		stop(0)
+	}
 	switch {
 	case c.Context.Err() != nil:
 		return nil, s.cancelled(c, cl, status.TaskID)
 	case err != nil:
 		return nil, lostSight(status.TaskID, err)
 	}
-	result, err := client.Decode[core.TaskResult](answer)
+	return result.Result, failure
+}
+
+func awaitProgram(ctx context.Context, cl *client.Client, id core.TaskID) (core.TaskResult, error) {
+	answer, err := poll(ctx, cl, id)
 	if err != nil {
-		return nil, lostSight(status.TaskID, err)
+		return core.TaskResult{}, err
 	}
-	return result.Result, failureOf(result.Status, result.Failure)
+	return client.Decode[core.TaskResult](answer)
 }
 
 // uploadFrom is from what size on, as base64, a module is uploaded once and named from
@@ -236,8 +249,8 @@ func (s *shell) cancelled(c *ucli.Context, cl *client.Client, id core.TaskID) er
 
 // printProgram hands on what the program left: its output, its values, its files
 // and its exit code.
-func (s *shell) printProgram(c *ucli.Context, r wasm.Result) error {
-	if err := s.printStreams(r.Stdout, r.Stderr); err != nil {
+func (s *shell) printProgram(c *ucli.Context, r wasm.Result, shown *programOutput) error {
+	if err := shown.finish(r.Stdout, r.Stderr); err != nil {
 		return err
 	}
 	for _, v := range r.Values {

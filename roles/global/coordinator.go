@@ -61,11 +61,13 @@ type Coordinator struct {
 	tasks  *table
 	quotas quotas
 	feeds  feeds // of the tasks that somebody listens to
+	// reading has a place for each subtask whose output somebody hears.
+	reading chan struct{}
 }
 
 // New returns a coordinator that remembers nothing yet.
 func New(deps Deps, log zerolog.Logger) *Coordinator {
-	return &Coordinator{deps: deps, log: log, tasks: newTable(), quotas: quotas{open: map[string]Quota{}}}
+	return &Coordinator{deps: deps, log: log, tasks: newTable(), quotas: quotas{open: map[string]Quota{}}, reading: make(chan struct{}, maxReading)}
 }
 
 // Submit checks a task, chooses its home and returns once the home has recorded

@@ -84,7 +84,7 @@ func (t *Tasks) runAssigned(ctx context.Context, a assignment) {
 		return
 	}
 	t.note(a.id, func(j jobs.Job) (jobs.Job, error) { return j.To(jobs.Running, time.Now().UTC()) })
-	r := t.run(ctx, a.id, a.spec, core.Sum(a.spec.Data), res, func(p float64) {
+	r := t.run(ctx, work{key: jobs.Key{Task: a.id}, attempt: 1, spec: a.spec, input: core.Sum(a.spec.Data)}, res, func(p float64) {
 		t.note(a.id, func(j jobs.Job) (jobs.Job, error) {
 			j.Partial = p
 			return j, nil
@@ -163,4 +163,24 @@ func (t *Tasks) Result(ctx context.Context, id core.TaskID, wait time.Duration) 
 		case <-time.After(resultPoll):
 		}
 	}
+}
+
+// Writing says whether an assigned task may be writing output.
+func (t *Tasks) Writing(_ context.Context, id core.TaskID) (core.OutputState, error) {
+	job, err := t.direct.Get(id)
+	if err != nil {
+		return core.OutputState{}, err
+	}
+	s := core.OutputState{TaskID: id, Type: job.Spec.Type, Status: job.State.Task(), Subtasks: 1, Running: []int{},
+		Writes: t.deps.Engine.MayWrite(job.Spec.Type)}
+	if job.State == jobs.Running {
+		s.Running = append(s.Running, 0)
+	}
+	return s, nil
+}
+
+// Written returns what an assigned task has written behind from, as soon as there is
+// something.
+func (t *Tasks) Written(ctx context.Context, id core.TaskID, from core.OutputFrom) (core.OutputPart, error) {
+	return t.outputs.read(ctx, "", id, from)
 }

@@ -55,6 +55,7 @@ type Tasks struct {
 	freed   chan struct{} // capacity 1: a reservation of ours ended
 	seen    *lru.Cache[jobs.Key, struct{}]
 	direct  journal.Journal // of tasks assigned to this very node
+	outputs *outputs        // what running subtasks write
 
 	mu     sync.Mutex
 	active int
@@ -69,7 +70,7 @@ func New(deps Deps, log zerolog.Logger) (*Tasks, error) {
 		return nil, err
 	}
 	return &Tasks{deps: deps, log: log, queue: make(chan assignment, maxAssigned), freed: make(chan struct{}, 1),
-		seen: seen, direct: newDirect()}, nil
+		seen: seen, direct: newDirect(), outputs: newOutputs()}, nil
 }
 
 // Credits returns the units of work that coordinators credited this node with
@@ -103,8 +104,13 @@ func (t *Tasks) Window() dispatch.Window {
 }
 
 // Take implements dispatch.Taker: a subtask is taken when the machine has room
-// for it now.
+// for it now. Nobody may ask for its output; see Of.
 func (t *Tasks) Take(_ core.NodeID, o *wire.JobOffer) (*dispatch.Ticket, *wire.JobReject) {
+	return t.take("", o)
+}
+
+// take takes a subtask from a region.
+func (t *Tasks) take(region core.RegionID, o *wire.JobOffer) (*dispatch.Ticket, *wire.JobReject) {
 	if o.Class != wire.ClassSubtask {
 		return nil, &wire.JobReject{Reason: wire.RefusedUnable, Message: "a local node takes subtasks, not jobs"}
 	}
@@ -123,7 +129,7 @@ func (t *Tasks) Take(_ core.NodeID, o *wire.JobOffer) (*dispatch.Ticket, *wire.J
 	}
 	span := trace.Start(t.deps.Trace, o.Trace, o.Index, o.Attempt, time.Now())
 	run := func(ctx context.Context, data []byte, progress func(float64)) *wire.JobResult {
-		result := t.run(ctx, o.TaskID, o.Task.Spec(data), o.InputHash, res, progress)
+		result := t.run(ctx, work{jobs.Key{Task: o.TaskID, Index: o.Index}, region, o.Attempt, o.Task.Spec(data), o.InputHash}, res, progress)
 		t.traced(span, o, result)
 		return result
 	}
@@ -152,22 +158,41 @@ func (t *Tasks) reserve(req core.Requirements) (*compute.Reservation, obstacle, 
 	return nil, notNow, err
 }
 
+// work is a subtask to run.
+type work struct {
+	key     jobs.Key
+	region  core.RegionID // it came from
+	attempt int
+	spec    core.TaskSpec
+	input   core.Digest
+}
+
 // run computes one subtask and signs the result.
-func (t *Tasks) run(ctx context.Context, id core.TaskID, spec core.TaskSpec, input core.Digest, res *compute.Reservation,
-	progress func(float64)) *wire.JobResult {
-	t.started(id)
+func (t *Tasks) run(ctx context.Context, w work, res *compute.Reservation, progress func(float64)) *wire.JobResult {
+	t.started(w.key.Task)
 	begun := time.Now()
-	out, err := t.deps.Engine.Run(ctx, spec, res, progress)
+	out, err := t.compute(ctx, w, res, progress)
 	ran := time.Since(begun).Microseconds()
 	res.Release()
-	t.ended(id, err)
+	t.ended(w.key.Task, err)
 	if err != nil {
 		return &wire.JobResult{Failure: failureOf(ctx, err), RunUS: ran}
 	}
-	proof := core.Proof{OperationType: string(spec.Type), NodeID: t.deps.Signer.ID(), Timestamp: time.Now().UnixMilli(),
-		InputHash: input, OutputHash: core.Sum(out.Result), ResultMetric: out.Metric}
+	proof := core.Proof{OperationType: string(w.spec.Type), NodeID: t.deps.Signer.ID(), Timestamp: time.Now().UnixMilli(),
+		InputHash: w.input, OutputHash: core.Sum(out.Result), ResultMetric: out.Metric}
 	keys.SignProof(t.deps.Signer, &proof)
 	return &wire.JobResult{Output: wire.Payload{Inline: out.Result}, Proofs: []core.Proof{proof}, RunUS: ran}
+}
+
+// compute has the engine run a subtask, and keeps what it writes for who listens.
+func (t *Tasks) compute(ctx context.Context, w work, res *compute.Reservation, progress func(float64)) (compute.Output, error) {
+	report := compute.Report{OnProgress: progress}
+	if t.deps.Engine.MayWrite(w.spec.Type) {
+		log := t.outputs.begin(w.key, w.region, w.attempt)
+		defer log.end()
+		report.OnOutput = log.write
+	}
+	return t.deps.Engine.Run(ctx, w.spec, res, report)
 }
 
 // failureOf prefers the reason the coordinator gave for ending the lease.

@@ -23,6 +23,7 @@ import (
 const (
 	boss  core.NodeID   = "boss"
 	waits core.TaskType = "waits" // a task type that ends when the test says so
+	talks core.TaskType = "talks" // the same, and it writes "one" and, in the end, "two"
 )
 
 // rig is a worker with 4 GiB of memory and two slots.
@@ -45,7 +46,7 @@ func newRig(t *testing.T) *rig {
 	bus := event.New(0)
 	r := &rig{t: t, id: keys.FromSeed([32]byte{7}), told: bus.Subscribe(0, 4096), gate: make(chan struct{}),
 		capacity: compute.NewCapacity(core.Resources{Cores: 2, MemoryMB: 4096, FreeCPU: 100, FreeMemoryMB: 4096}, 2)}
-	engine, err := compute.NewEngine(map[core.TaskType]compute.Executor{vector.Type: vector.New(), waits: executor{r}}, r.capacity, nil, zerolog.Nop())
+	engine, err := compute.NewEngine(map[core.TaskType]compute.Executor{vector.Type: vector.New(), waits: executor{r}, talks: talker{executor{r}}}, r.capacity, nil, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,14 +60,14 @@ func newRig(t *testing.T) *rig {
 // executor waits at the gate and notes whether it runs inside a reservation.
 type executor struct{ r *rig }
 
-func (x executor) Run(ctx context.Context, data json.RawMessage, progress func(float64)) (compute.Output, error) {
+func (x executor) Run(ctx context.Context, data json.RawMessage, report compute.Report) (compute.Output, error) {
 	x.r.mu.Lock()
 	x.r.ran++
 	if x.r.capacity.Active() == 0 {
 		x.r.without++
 	}
 	x.r.mu.Unlock()
-	progress(0.5)
+	report.Progress(0.5)
 	select {
 	case <-x.r.gate:
 		return compute.Output{Result: json.RawMessage(`"done"`), Metric: 0.75}, nil
@@ -74,6 +75,20 @@ func (x executor) Run(ctx context.Context, data json.RawMessage, progress func(f
 		return compute.Output{}, ctx.Err()
 	}
 }
+
+// talker also writes.
+type talker struct{ executor }
+
+func (x talker) Run(ctx context.Context, data json.RawMessage, report compute.Report) (compute.Output, error) {
+	report.Output(core.Stdout, []byte("one"))
+	report.Output(core.Stderr, []byte("oops"))
+	out, err := x.executor.Run(ctx, data, report)
+	report.Output(core.Stdout, []byte("two"))
+	return out, err
+}
+
+// Writes implements compute.Writer.
+func (talker) Writes(json.RawMessage) bool { return true }
 
 func (r *rig) names() (out []event.Name) {
 	for {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs"
 	"github.com/tenzro/tenzro/wire"
@@ -66,7 +67,7 @@ func (x *execution) report(ctx context.Context, node core.NodeID, result json.Ra
 			continue
 		}
 		held = true
-		out, err := x.v.deps.Executors[x.job.Spec.Type].Run(ctx, data, func(float64) {})
+		out, err := x.v.deps.Executors[x.job.Spec.Type].Run(ctx, data, compute.Report{})
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -63,6 +64,8 @@ type Validator struct {
 	log     zerolog.Logger
 	metrics *Metrics
 	room    *workflow.Room // memory of all workflows
+
+	listening atomic.Int64 // questions for output that wait
 
 	mu     sync.Mutex
 	term   *term // nil while this node does not lead the region
@@ -211,6 +214,9 @@ func (v *Validator) end(ctx context.Context, result core.TaskResult) (core.TaskR
 
 // Answer implements dispatch.Taker.
 func (v *Validator) Answer(ctx context.Context, _ core.NodeID, q *wire.JobQuery) *wire.JobState {
+	if q.Op == wire.QueryOutput {
+		return v.output(ctx, q)
+	}
 	if seen := v.see(q); seen != nil {
 		return seen
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tenzro/tenzro/bench/internal/measure"
 	"github.com/tenzro/tenzro/bench/internal/report"
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/vsa"
 	"github.com/tenzro/tenzro/compute/vsa/hyper"
 )
@@ -93,12 +94,12 @@ func (b *bench) fitness(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	out, err := vsa.Evolution{}.Run(ctx, data, func(float64) {})
+	out, err := vsa.Evolution{}.Run(ctx, data, compute.Report{})
 	if err != nil {
 		return err
 	}
 	evolve, err := measure.Best(3, 1, func() error {
-		_, err := vsa.Evolution{}.Run(ctx, data, func(float64) {})
+		_, err := vsa.Evolution{}.Run(ctx, data, compute.Report{})
 		return err
 	})
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/tenzro/tenzro/bench/internal/measure"
 	"github.com/tenzro/tenzro/bench/internal/report"
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/sandbox"
 	"github.com/tenzro/tenzro/compute/wasm"
 	"github.com/tenzro/tenzro/compute/wasm/convert"
@@ -151,7 +152,7 @@ func newEngine(dir string) (*engine, error) {
 
 // run runs a task to its end.
 func (e *engine) run(ctx context.Context, data []byte) (wasm.Result, error) {
-	out, err := e.Run(ctx, data, func(float64) {})
+	out, err := e.Run(ctx, data, compute.Report{})
 	if err != nil {
 		return wasm.Result{}, err
 	}
@@ -252,7 +253,7 @@ func (b *bench) overhead(ctx context.Context, dir string) error {
 	here := wasm.NewExecutor(wasm.ExecutorConfig{MemoryMB: wasm.MaxMemoryMB}, direct{guest}, zerolog.Nop())
 	p50 := func(x *wasm.Executor) (float64, error) {
 		s, err := measure.Run(ctx, 1, b.times(2000, 50), 0, func(ctx context.Context) error {
-			_, err := x.Run(ctx, data, func(float64) {})
+			_, err := x.Run(ctx, data, compute.Report{})
 			return err
 		})
 		return s.Percentile(50).Seconds(), err
@@ -274,7 +275,7 @@ func (b *bench) overhead(ctx context.Context, dir string) error {
 type direct struct{ guest *wasm.Guest }
 
 func (d direct) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, error) {
-	response, err := d.guest.Handle(ctx, job.Request, func([]byte) {})
+	response, err := d.guest.Handle(ctx, job.Request, job.Output)
 	return sandbox.Result{Response: response}, err
 }
 

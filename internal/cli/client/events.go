@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -65,50 +66,80 @@ func rest(ctx context.Context, d time.Duration) error {
 // stream reads events until the task or the connection ends. It returns the
 // number of the last one and whether none can follow. That fn fails ends it too.
 func (c *Client) stream(ctx context.Context, id core.TaskID, after uint64, fn func(core.TaskEvent, json.RawMessage) error) (last uint64, over bool, err error) {
+	known := ""
+	if last = after; after > 0 {
+		known = strconv.FormatUint(after, 10)
+	}
+	over, err = c.listen(ctx, TaskPath(id)+"/events", nil, known, func(m message) (bool, error) {
+		e, err := Decode[core.TaskEvent](m.data)
+		if err != nil {
+			return false, err
+		}
+		if err := fn(e, m.data); err != nil {
+			return true, err
+		}
+		last = e.ID
+		return Final(e.Event), nil
+	})
+	return last, over, err
+}
+
+// message is one of a stream of server-sent events.
+type message struct {
+	id, event string
+	data      json.RawMessage
+}
+
+// listen reads a stream until it ends or fn says that it is over. after is the id of
+// the last message that is known, empty for none.
+func (c *Client) listen(ctx context.Context, path string, query url.Values, after string, fn func(message) (over bool, err error)) (over bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	req, err := c.request(ctx, http.MethodGet, TaskPath(id)+"/events", nil, nil)
+	req, err := c.request(ctx, http.MethodGet, path, query, nil)
 	if err != nil {
-		return 0, false, err
+		return false, err
 	}
 	req.Header.Set("Accept", "text/event-stream")
-	if after > 0 {
-		req.Header.Set("Last-Event-ID", strconv.FormatUint(after, 10))
+	if after != "" {
+		req.Header.Set("Last-Event-ID", after)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return 0, false, c.connectError(ctx, err)
+		return false, c.connectError(ctx, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusNoContent {
-		return after, true, nil
+		return true, nil
 	}
 	if resp.StatusCode != http.StatusOK {
 		answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxEventLine)) // what is missing shows as the status alone
-		return 0, false, problem(resp, answer)
+		return false, problem(resp, answer)
 	}
 	quiet := time.AfterFunc(silence, cancel)
 	defer quiet.Stop()
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, maxEventLine)
+	var m message
 	for lines.Scan() {
 		quiet.Reset(silence)
-		data, ok := strings.CutPrefix(lines.Text(), "data: ")
-		if !ok {
-			continue
-		}
-		e, err := Decode[core.TaskEvent](json.RawMessage(data))
-		if err != nil {
-			return last, false, err
-		}
-		if err := fn(e, json.RawMessage(data)); err != nil {
-			return last, true, err
-		}
-		if last = e.ID; Final(e.Event) {
-			return last, true, nil
+		switch field, value, _ := strings.Cut(lines.Text(), ": "); field {
+		case "id":
+			m.id = value
+		case "event":
+			m.event = value
+		case "data":
+			m.data = json.RawMessage(value)
+		case "":
+			if m.data == nil {
+				continue
+			}
+			if over, err := fn(m); over || err != nil {
+				return over, err
+			}
+			m = message{}
 		}
 	}
-	return last, false, nil
+	return false, nil
 }
 
 // Final reports whether an event is a task's last.
