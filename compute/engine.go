@@ -34,7 +34,7 @@ func NewEngine(executors map[core.TaskType]Executor, capacity *Capacity, reg pro
 	own := make(map[core.TaskType]Executor, len(executors))
 	for t, x := range executors {
 		own[t] = x
-		m.operations.WithLabelValues(string(t)) // shown as 0 before the first one
+		m.show(t)
 	}
 	return &Engine{executors: own, capacity: capacity, metrics: m, log: log}, nil
 }

@@ -14,10 +14,22 @@ type metrics struct {
 	operations *prometheus.CounterVec
 	failures   *prometheus.CounterVec
 	seconds    *prometheus.HistogramVec
+	byType     map[core.TaskType]series // found once: it is looked up for every task
+}
+
+// series is what a type's tasks that completed are counted in.
+type series struct {
+	operations prometheus.Counter
+	seconds    prometheus.Observer
+}
+
+// show adds the series of a type, as 0 before its first task.
+func (m *metrics) show(t core.TaskType) {
+	m.byType[t] = series{m.operations.WithLabelValues(string(t)), m.seconds.WithLabelValues(string(t))}
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
-	m := &metrics{
+	m := &metrics{byType: map[core.TaskType]series{},
 		operations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tenzro_operations_total", Help: "Tasks and subtasks this node completed, by type."}, []string{"type"}),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -38,9 +50,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 }
 
 func (m *metrics) observe(t core.TaskType, f *core.Failure, took time.Duration) {
-	m.seconds.WithLabelValues(string(t)).Observe(took.Seconds())
+	s := m.byType[t]
+	s.seconds.Observe(took.Seconds())
 	if f == nil {
-		m.operations.WithLabelValues(string(t)).Inc()
+		s.operations.Inc()
 		return
 	}
 	m.failures.WithLabelValues(string(t), reasonLabel(f.Reason)).Inc()

@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/tenzro/tenzro/core"
@@ -70,16 +71,7 @@ func tooDear(n registry.Node, r core.Requirements) bool {
 func dearness(price core.Amount) float64 { return 1 + math.Log2(1+float64(price))/16 }
 
 func (m workerMatch) regionCan(region core.RegionID, u *jobs.Unit, now time.Time) bool {
-	able, err := m.regions.PickRegion(u.Head.Requirements, u.Head.Type, now, 0)
-	if err != nil {
-		return false
-	}
-	for _, r := range able {
-		if r == region {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(m.regions.PickRegion(u.Head.Requirements, u.Head.Type, now, 0), region)
 }
 
 // offersCPU is the most of its CPU that a worker's operator gives to others.

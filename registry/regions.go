@@ -220,12 +220,11 @@ func (r *Regions) count(now time.Time) (total, active int) {
 // capacity, performance and distance: the free share of the scarcer of CPU and
 // memory times the performance score, less the farther the region is. Equal regions come in the random order of seed. A
 // region without a live worker of a sufficient tier or without the task type is
-// left out; when none remains the error (core.Unavailable) says what is missing.
-func (r *Regions) PickRegion(req core.Requirements, task core.TaskType, now time.Time, seed uint64) ([]core.RegionID, error) {
-	regions := r.Regions(now)
-	fit := slices.DeleteFunc(slices.Clone(regions), func(h Region) bool { return cannot(h.Summary, req, task) != "" })
+// left out.
+func (r *Regions) PickRegion(req core.Requirements, task core.TaskType, now time.Time, seed uint64) []core.RegionID {
+	fit := slices.DeleteFunc(r.Regions(now), func(h Region) bool { return !can(h.Summary, req, task) })
 	if len(fit) == 0 {
-		return nil, core.Errorf(core.Unavailable, "region", "%s", explainRegions(regions, req, task))
+		return nil
 	}
 	rng := rand.New(rand.NewPCG(seed, 0))
 	rng.Shuffle(len(fit), func(i, j int) { fit[i], fit[j] = fit[j], fit[i] })
@@ -234,7 +233,7 @@ func (r *Regions) PickRegion(req core.Requirements, task core.TaskType, now time
 	for i, h := range fit {
 		out[i] = h.Summary.Region
 	}
-	return out, nil
+	return out
 }
 
 // How distance counts against a region.
@@ -262,19 +261,12 @@ func regionBand(h Region) int {
 	return int(free * max(floor, h.Summary.Performance) * nearness(h.RTT) * bands * bands)
 }
 
-// cannot returns the need that no worker of the region meets, "" for none.
-func cannot(s *wire.RegionSummary, req core.Requirements, task core.TaskType) string {
-	switch {
-	case s.Workers < 1:
-		return needCompute
-	case task != "" && !slices.Contains(s.Runtimes, task):
-		return needType
-	case req.Runtime != "" && !slices.Contains(s.Runtimes, req.Runtime) && len(s.Runtimes) < maxRuntimes: // a full list may lack it
-		return needRuntime
-	case bestTier(s) < req.MinTier:
-		return needTier
-	}
-	return ""
+// can reports whether a worker of the region may run the task. A full list of runtimes
+// may lack the one that is needed.
+func can(s *wire.RegionSummary, req core.Requirements, task core.TaskType) bool {
+	return s.Workers > 0 && (task == "" || slices.Contains(s.Runtimes, task)) &&
+		(req.Runtime == "" || slices.Contains(s.Runtimes, req.Runtime) || len(s.Runtimes) >= maxRuntimes) &&
+		bestTier(s) >= req.MinTier
 }
 
 func bestTier(s *wire.RegionSummary) core.Tier {
@@ -284,23 +276,4 @@ func bestTier(s *wire.RegionSummary) core.Tier {
 		}
 	}
 	return core.TierAny
-}
-
-func explainRegions(regions []Region, req core.Requirements, task core.TaskType) string {
-	stage, best := -1, core.TierAny
-	for _, h := range regions {
-		stage = max(stage, slices.Index(needs(), cannot(h.Summary, req, task)))
-		best = max(best, bestTier(h.Summary))
-	}
-	switch {
-	case stage < 0:
-		return "no region is known"
-	case needs()[stage] == needCompute:
-		return "no region has a live worker"
-	case needs()[stage] == needType:
-		return "no region runs task type " + string(task)
-	case needs()[stage] == needRuntime:
-		return "no region that runs task type " + string(task) + " has " + string(req.Runtime)
-	}
-	return "no region has tier " + req.MinTier.String() + "; best is " + best.String()
 }

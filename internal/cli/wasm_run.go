@@ -264,15 +264,6 @@ func (s *shell) printProgram(c *ucli.Context, r wasm.Result, shown *programOutpu
 	return exitOf(r.ExitCode)
 }
 
-// printStreams hands on what a program wrote.
-func (s *shell) printStreams(stdout, stderr []byte) error {
-	if _, err := s.Err.Write(stderr); err != nil {
-		return err
-	}
-	_, err := s.Out.Write(stdout)
-	return err
-}
-
 // exitOf makes the exit code of a program the command's own.
 func exitOf(guest uint32) error {
 	if code := guestCode(guest); code != ExitOK {

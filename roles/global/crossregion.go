@@ -66,12 +66,21 @@ func (c *CrossRegion) Pick(ctx context.Context, req core.Requirements, task core
 // keyedHomes reports whether gateways agree on the home of an idempotency key.
 func (c *CrossRegion) keyedHomes() bool { return !c.node.Mode().PeerFirst() }
 
+// largest returns the region with most workers, "" when none is known.
+func (c *CrossRegion) largest(now time.Time) core.RegionID {
+	known := c.regions.Regions(now)
+	if len(known) == 0 {
+		return ""
+	}
+	return slices.MaxFunc(known, func(a, b registry.Region) int { return a.Summary.Workers - b.Summary.Workers }).Summary.Region
+}
+
 func (c *CrossRegion) look(req core.Requirements, task core.TaskType, seed uint64) sight {
 	now := time.Now()
 	s := sight{own: c.node.Own(), near: c.node.Nearest(), looking: c.node.Looking()}
-	s.able, _ = c.regions.PickRegion(req, task, now, seed) // an error is none
-	if known := c.regions.Regions(now); len(s.able) == 0 && len(known) > 0 {
-		s.known = slices.MaxFunc(known, func(a, b registry.Region) int { return a.Summary.Workers - b.Summary.Workers }).Summary.Region
+	s.able = c.regions.PickRegion(req, task, now, seed)
+	if len(s.able) == 0 {
+		s.known = c.largest(now)
 	}
 	if c.node.Mode().PeerFirst() {
 		s.workers, s.capable = c.node.Workers(req, task)

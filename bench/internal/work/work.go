@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/vector"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs"
@@ -33,7 +34,7 @@ type Result struct {
 
 // Do computes data and signs the result.
 func (w *Worker) Do(data json.RawMessage) (Result, error) {
-	out, err := w.engine.Run(context.Background(), data, func(float64) {})
+	out, err := w.engine.Run(context.Background(), data, compute.Report{})
 	if err != nil {
 		return Result{}, err
 	}
