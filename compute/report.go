@@ -36,6 +36,6 @@ func (r Report) Share(from, to float64) Report {
 		return r
 	}
 	whole := r.OnProgress
-	r.OnProgress = func(p float64) { whole(from + p*(to-from)) }
+	r.OnProgress = func(p float64) { whole(from + float64(p*(to-from))) }
 	return r
 }
