@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -22,9 +23,15 @@ const (
 	maxAcceleratorBytes = 64 << 10
 )
 
-// findAccelerators asks nvidia-smi. A machine without it has none; a broken one
-// has none either, and the note says why.
-func findAccelerators(ctx context.Context) (list []core.Accelerator, note string) {
+// findAccelerators asks nvidia-smi and looks below root for what AMD's driver tells.
+// A machine without either has none; a broken nvidia-smi shows none of its own, and the
+// note says why.
+func findAccelerators(ctx context.Context, root fs.FS) (list []core.Accelerator, note string) {
+	list, note = nvidiaAccelerators(ctx)
+	return append(list, amdAccelerators(root)...), note
+}
+
+func nvidiaAccelerators(ctx context.Context) (list []core.Accelerator, note string) {
 	bin, err := exec.LookPath("nvidia-smi")
 	if err != nil {
 		return []core.Accelerator{}, ""
@@ -93,7 +100,7 @@ func parseAccelerators(out []byte) ([]core.Accelerator, error) {
 
 func parseAccelerator(line string) (core.Accelerator, error) {
 	cut := strings.LastIndex(line, ", ")
-	if cut < 1 || cut > maxAcceleratorName || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r > '~' }) {
+	if cut < 1 || cut > maxAcceleratorName || strings.ContainsFunc(line, unprintable) {
 		return core.Accelerator{}, fmt.Errorf("nvidia-smi answered %.60q, not a name and a size", line)
 	}
 	name, size := line[:cut], line[cut+2:]

@@ -37,7 +37,7 @@ func Measure(ctx context.Context, dir string) (Profile, error) {
 	if err != nil {
 		return Profile{}, err
 	}
-	gpus, note := findAccelerators(ctx)
+	gpus, note := findAccelerators(ctx, os.DirFS("/"))
 	p := Profile{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUModel: cpuName(), Resources: res, Accelerators: gpus, Notes: []string{}}
 	if note != "" {
 		p.Notes = append(p.Notes, note)

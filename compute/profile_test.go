@@ -168,7 +168,7 @@ func TestFindAccelerators(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Setenv("PATH", dir+":/bin:/usr/bin")
-			got, note := findAccelerators(t.Context())
+			got, note := findAccelerators(t.Context(), fstest.MapFS{})
 			if !slices.Equal(got, c.want) || !strings.Contains(note, c.note) || c.note == "" && note != "" {
 				t.Errorf("%v, %q", got, note)
 			}
@@ -187,7 +187,7 @@ func TestFindAcceleratorsHanging(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	got, note := findAccelerators(ctx)
+	got, note := findAccelerators(ctx, fstest.MapFS{})
 	if len(got) != 0 || !strings.Contains(note, "did not answer") || time.Since(start) > 15*time.Second {
 		t.Errorf("%v, %q after %v", got, note, time.Since(start))
 	}
