@@ -6,6 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type counters struct {
 	jobs     *prometheus.CounterVec
 	cpu      prometheus.Counter
+	peak     prometheus.Histogram
 	started  prometheus.Counter
 	children prometheus.Gauge
 }
@@ -16,6 +17,9 @@ func newMetrics(reg prometheus.Registerer) (*counters, error) {
 			Name: "tenzro_sandbox_jobs_total", Help: "Jobs that ran in sandbox children, by how they ended."}, []string{"reason"}),
 		cpu: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tenzro_sandbox_cpu_seconds_total", Help: "CPU time of jobs in sandbox children."}),
+		peak: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "tenzro_sandbox_peak_memory_bytes", Help: "Peak memory of jobs in sandbox children.",
+			Buckets: prometheus.ExponentialBuckets(16<<20, 4, 6)}),
 		started: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tenzro_sandbox_started_total", Help: "Sandbox children started."}),
 		children: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -24,7 +28,7 @@ func newMetrics(reg prometheus.Registerer) (*counters, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.jobs, m.cpu, m.started, m.children} {
+	for _, c := range []prometheus.Collector{m.jobs, m.cpu, m.peak, m.started, m.children} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -39,4 +43,5 @@ func (m *counters) ended(res Result) {
 	}
 	m.jobs.WithLabelValues(reason).Inc()
 	m.cpu.Add(res.CPU.Seconds())
+	m.peak.Observe(float64(res.PeakMemory))
 }

@@ -269,7 +269,7 @@ func TestServe(t *testing.T) {
 		}
 		noChildren(t)
 	}
-	if n, err := testutil.GatherAndCount(reg, "tenzro_sandbox_jobs_total", "tenzro_sandbox_children"); err != nil || n < 2 {
+	if n, err := testutil.GatherAndCount(reg, "tenzro_sandbox_jobs_total", "tenzro_sandbox_children", "tenzro_sandbox_peak_memory_bytes"); err != nil || n < 3 {
 		t.Errorf("%d series, %v", n, err)
 	}
 }
