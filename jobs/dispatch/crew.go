@@ -1,13 +1,21 @@
 package dispatch
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
-// maxIdle is how many goroutines of a crew wait for work at most.
-const maxIdle = 64
+const (
+	// maxIdle is how many goroutines of a crew wait for work at most.
+	maxIdle = 64
+	// lull is how long one waits.
+	lull = time.Second
+)
 
 // crew runs functions in goroutines that take another one when theirs is done: a
 // stack that has grown need not grow again, which is several percent of what a
-// tiny job costs. As many run as there are functions; those that wait end with over.
+// tiny job costs. As many run as there are functions; those that wait end after a
+// lull, or with over.
 type crew struct {
 	next chan func()
 	over <-chan struct{}
@@ -26,23 +34,26 @@ func (c *crew) run(f func()) {
 }
 
 func (c *crew) serve(f func()) {
-	for {
+	over := time.NewTimer(lull)
+	defer over.Stop()
+	for f != nil {
 		f()
 		f = nil // nothing it holds is kept
-		if c.idle.Add(1) > maxIdle || !c.wait(&f) {
-			c.idle.Add(-1)
-			return
+		if c.idle.Add(1) <= maxIdle {
+			over.Reset(lull)
+			f = c.wait(over.C)
 		}
 		c.idle.Add(-1)
 	}
 }
 
-// wait returns false when there will be no more functions.
-func (c *crew) wait(f *func()) bool {
+// wait returns the next function, nil for none.
+func (c *crew) wait(lull <-chan time.Time) func() {
 	select {
-	case *f = <-c.next:
-		return true
+	case f := <-c.next:
+		return f
+	case <-lull:
 	case <-c.over:
-		return false
 	}
+	return nil
 }
