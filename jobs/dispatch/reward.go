@@ -10,7 +10,7 @@ import (
 
 // RewardDelay is how long credited work waits for company: one frame carries the
 // verdicts, and one signature the receipts, of all results in that time.
-const RewardDelay = 2 * time.Second
+const RewardDelay = time.Second
 
 // rewards batches the good verdicts and receipts of one child, off the job's path.
 type rewards struct {
