@@ -86,6 +86,17 @@ func resumeAfter(x *exchange) (uint64, error) {
 	return id, nil
 }
 
+// streaming takes a place for one more stream of events, which done gives back.
+func (s *Server) streaming() (done func(), err error) {
+	release, err := s.sse.take("event streams")
+	if err != nil {
+		return nil, err
+	}
+	open := s.metrics.streams.WithLabelValues("sse")
+	open.Inc()
+	return func() { open.Dec(); release() }, nil
+}
+
 // events streams until the client or the server goes.
 func (s *Server) events(x *exchange) error {
 	var names filter
@@ -99,14 +110,11 @@ func (s *Server) events(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	release, err := s.sse.take("event streams")
+	done, err := s.streaming()
 	if err != nil {
 		return err
 	}
-	defer release()
-	open := s.metrics.streams.WithLabelValues("sse")
-	open.Inc()
-	defer open.Dec()
+	defer done()
 	sub := s.deps.Events.Subscribe(after, eventBuffer)
 	defer sub.Close()
 	x.Header().Set("Content-Type", "text/event-stream")

@@ -79,14 +79,11 @@ func (s *Server) output(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	release, err := s.sse.take("event streams")
+	done, err := s.streaming()
 	if err != nil {
 		return err
 	}
-	defer release()
-	open := s.metrics.streams.WithLabelValues("sse")
-	open.Inc()
-	defer open.Dec()
+	defer done()
 	ctx, cancel := context.WithCancel(x.r.Context())
 	defer cancel()
 	defer context.AfterFunc(s.draining, cancel)()

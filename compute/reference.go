@@ -94,6 +94,18 @@ func Unresolved(r Reference) error {
 		WithHint("submit the task with POST /api/v1/tasks")
 }
 
+// Undecoded is why data, whose decoder says err, is none of p's tasks: it may name
+// objects that nobody has put in place.
+func Undecoded(p Referrer, data json.RawMessage, err error) error {
+	var whole json.RawMessage
+	if wire.DecodeStrict(data, &whole) == nil {
+		if refs, bad := p.References(data); bad == nil && len(refs) > 0 {
+			return Unresolved(refs[0])
+		}
+	}
+	return Below(err)
+}
+
 // Resolve returns data with the bytes of objects in place of the references to them,
 // which open gets. More than core.MaxTaskBytes in all is core.Exhausted with "data" as
 // Op; bytes that cannot stand where they should, core.Invalid with the field.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/program"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/wire"
@@ -61,7 +62,7 @@ func Decode(data []byte) (Task, error) {
 		return t, core.Errorf(core.Invalid, "data", "data has %d bytes; at most %d are allowed", len(data), core.MaxTaskBytes)
 	}
 	if err := wire.DecodeStrictClosed(data, &t); err != nil {
-		return t, explained(data, err)
+		return t, compute.Undecoded(Planner{}, data, err)
 	}
 	if t.Input != nil {
 		if t.Stdin != nil {

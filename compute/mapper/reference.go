@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 
 	"github.com/tenzro/tenzro/compute"
-	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs/template"
 	"github.com/tenzro/tenzro/wire"
 )
@@ -35,16 +34,7 @@ func (m *Mapper) References(data json.RawMessage) (refs []compute.Reference, err
 
 // innerReferences asks the planner of the inner task, which begins at byte at.
 func (m *Mapper) innerReferences(data json.RawMessage, at int) ([]compute.Reference, error) {
-	var kind core.TaskType
-	lo, hi := 0, 0
-	template.Children(data, at, func(key string, begin, end int) {
-		switch key {
-		case "type":
-			_ = json.Unmarshal(data[begin:end], &kind) // what is no text is judged later
-		case "data":
-			lo, hi = begin, end
-		}
-	})
+	kind, lo, hi := template.TaskAt(data, at)
 	planner, is := m.planners[kind].(compute.Referrer)
 	if !is {
 		return nil, nil

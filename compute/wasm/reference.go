@@ -6,7 +6,6 @@ import (
 
 	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/jobs/template"
-	"github.com/tenzro/tenzro/wire"
 )
 
 var _ compute.Referrer = Planner{}
@@ -33,16 +32,4 @@ func (Planner) References(data json.RawMessage) (refs []compute.Reference, err e
 		}
 	})
 	return refs, err
-}
-
-// explained is why data does not decode: it may name objects that nobody has put in
-// place.
-func explained(data []byte, err error) error {
-	var whole json.RawMessage
-	if wire.DecodeStrict(data, &whole) == nil {
-		if refs, bad := (Planner{}).References(data); bad == nil && len(refs) > 0 {
-			return compute.Unresolved(refs[0])
-		}
-	}
-	return compute.Below(err)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/program"
 	"github.com/tenzro/tenzro/compute/wasm/convert"
 	"github.com/tenzro/tenzro/core"
@@ -64,7 +65,7 @@ func Decode(data []byte) (Task, error) {
 		return t, core.Errorf(core.Invalid, "data", "data has %d bytes; at most %d are allowed", len(data), core.MaxTaskBytes)
 	}
 	if err := wire.DecodeStrictClosed(data, &t); err != nil {
-		return t, explained(data, err)
+		return t, compute.Undecoded(Planner{}, data, err)
 	}
 	if t.Input != nil {
 		if t.Stdin != nil {

@@ -1,5 +1,11 @@
 package template
 
+import (
+	"encoding/json"
+
+	"github.com/tenzro/tenzro/core"
+)
+
 // Walking over JSON that was read strictly before: nothing here checks it again.
 
 // space returns the first place at or behind i that is not white space.
@@ -103,6 +109,21 @@ func Elements(b []byte, most int) (list [][]byte, n int, ok bool) {
 		return true
 	})
 	return list, n, ok
+}
+
+// TaskAt returns the type of the task that begins at or behind at in b, and where its
+// data begins and ends: both 0 when it has none. Nothing is checked: a type that is no
+// text is "".
+func TaskAt(b []byte, at int) (kind core.TaskType, begin, end int) {
+	Children(b, at, func(key string, lo, hi int) {
+		switch key {
+		case "type":
+			_ = json.Unmarshal(b[lo:hi], &kind) // what is no text is judged later
+		case "data":
+			begin, end = lo, hi
+		}
+	})
+	return kind, begin, end
 }
 
 // Children calls fn with every member of the object or element of the array that

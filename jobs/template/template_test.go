@@ -161,3 +161,19 @@ func FuzzElement(f *testing.F) {
 		}
 	})
 }
+
+// TestTaskAt: the type and the place of the data, wherever they stand; what is no task
+// has neither.
+func TestTaskAt(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"type":"vsa","data":{"a":1}}`:                  `vsa {"a":1}`,
+		` {"data" : [2] ,"limits":{},"type": "w\u0061"}`: `wa [2]`,
+		`{"type":7}`: ` `,
+		`[1]`:        ` `,
+	} {
+		kind, begin, end := TaskAt([]byte(text), 0)
+		if got := string(kind) + " " + text[begin:end]; got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}

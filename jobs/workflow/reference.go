@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/tenzro/tenzro/compute"
-	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs/template"
 )
 
@@ -61,16 +60,7 @@ func (p Planner) ofStep(data json.RawMessage, begin int, path string) (refs []co
 
 // ofTask asks the planner of the task that begins at byte begin.
 func (p Planner) ofTask(data json.RawMessage, begin int, path string) ([]compute.Reference, error) {
-	var kind core.TaskType
-	lo, hi := 0, 0
-	template.Children(data, begin, func(key string, begin, end int) {
-		switch key {
-		case "type":
-			_ = json.Unmarshal(data[begin:end], &kind) // what is no text is judged later
-		case "data":
-			lo, hi = begin, end
-		}
-	})
+	kind, lo, hi := template.TaskAt(data, begin)
 	planner, is := p.Tasks[kind].(compute.Referrer)
 	if !is {
 		return nil, nil
