@@ -37,6 +37,7 @@ type box struct {
 	name string // of the container
 
 	report compute.Report // hears what it writes
+	unsure bool           // something may have been made that nobody was told of
 }
 
 // begin reserves a name. Nothing is made yet.
@@ -71,6 +72,8 @@ func (b *box) end(ctx context.Context) {
 	b.e.mu.Unlock()
 	if err != nil {
 		b.e.log.Warn().Err(err).Str("container", b.name).Msg("a container could not be removed; it is tried again")
+	}
+	if err != nil || b.unsure {
 		b.e.dirty.Store(true)
 		b.e.look()
 	}
@@ -119,10 +122,7 @@ func (b *box) create(ctx context.Context, name string, s docker.Spec) (id string
 		}
 	})()
 	id, err = b.host.engine.Create(patient, name, s)
-	if errors.Is(err, core.Unavailable) {
-		b.e.dirty.Store(true)
-		b.e.look()
-	}
+	b.unsure = b.unsure || errors.Is(err, core.Unavailable)
 	return id, err
 }
 
@@ -143,6 +143,7 @@ func (b *box) grant(ctx context.Context, image docker.Image) (volume string, err
 	}
 	node, name := string(b.e.cfg.Node), b.files()
 	if err := b.host.engine.CreateVolume(ctx, name, map[string]string{label: node}); err != nil {
+		b.unsure = b.unsure || errors.Is(err, core.Unavailable)
 		return "", err
 	}
 	id, err := b.create(ctx, name, holder(node, image, name))

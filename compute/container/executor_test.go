@@ -136,7 +136,7 @@ func TestRun(t *testing.T) {
 			e := engine(t)
 			e.Add(docker.Image{ID: someImage, OS: "linux", Config: struct {
 				Volumes map[string]struct{} `json:"Volumes"`
-			}{map[string]struct{}{"/data": {}, "/work": {}, "/tmp": {}}}})
+			}{map[string]struct{}{"/data": {}, "/work/": {}, "/work": {}, "/tmp": {}}}})
 			e.Program = c.program
 			x := serve(t, e, nil).ready(t)
 			out, err := x.Run(t.Context(), task(c.data), compute.Report{})

@@ -82,15 +82,14 @@ func holder(node string, image docker.Image, files string) docker.Spec {
 func mounts(image docker.Image, files string, readOnly bool) (all []docker.Mount) {
 	scratch := []string{ScratchDir}
 	for _, dir := range slices.Sorted(maps.Keys(image.Config.Volumes)) {
-		if dir = path.Clean(dir); dir != ScratchDir && dir != FilesDir && !slices.Contains(scratch, dir) {
+		dir = path.Clean(dir) // as the engine takes it, however it is written
+		if granted := dir == FilesDir && files != ""; !granted && !slices.Contains(scratch, dir) {
 			scratch = append(scratch, dir)
 		}
 	}
 	if files != "" {
 		all = append(all, docker.Mount{Type: docker.MountVolume, Source: files, Target: FilesDir, ReadOnly: readOnly,
 			VolumeOptions: &docker.VolumeOptions{NoCopy: true}})
-	} else if _, asked := image.Config.Volumes[FilesDir]; asked {
-		scratch = append(scratch, FilesDir)
 	}
 	for _, dir := range scratch {
 		all = append(all, docker.Mount{Type: docker.MountTmpfs, Target: dir,

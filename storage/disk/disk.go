@@ -168,17 +168,20 @@ func (s *Store) List(_ context.Context, after string, limit int) (storage.Page, 
 // Expire removes what nobody has used for the retention.
 func (s *Store) Expire(context.Context) error {
 	now := time.Now()
-	for {
+	var failed []error
+	for { // one at a time: nobody waits for all of them
 		s.mu.Lock()
-		var err error
-		done := len(s.order) == 0 || s.order[0].used > now.Add(-s.keep).UnixNano()
+		i := len(failed) // those that cannot be removed stay in front
+		done := i >= len(s.order) || s.order[i].used > now.Add(-s.keep).UnixNano()
 		if !done {
-			id := s.order[0].id
-			err = s.remove(id, s.objects[id])
+			id := s.order[i].id
+			if err := s.remove(id, s.objects[id]); err != nil {
+				failed = append(failed, err)
+			}
 		}
 		s.mu.Unlock()
-		if done || err != nil { // one at a time: nobody waits for all of them
-			return errors.Join(err, s.forgetDamaged(now))
+		if done {
+			return errors.Join(append(failed, s.forgetDamaged(now))...)
 		}
 	}
 }

@@ -75,6 +75,13 @@ func (s *Store) damaged(id core.ObjectID) error {
 		WithHint("upload it again: tenzro object put FILE")
 }
 
+// wasDamaged reports whether an object that was put here lies aside: when it comes back
+// from another node it is as good as before.
+func (s *Store) wasDamaged(id core.ObjectID) bool {
+	_, err := s.root.Lstat(damagedDir + "/" + id.String())
+	return err == nil
+}
+
 // setAside takes a damaged file out of the way. The caller holds mu.
 func (s *Store) setAside(id core.ObjectID, e entry) {
 	var err error

@@ -154,7 +154,7 @@ func (w *incoming) settle(name string, id core.ObjectID, e entry) (_ entry, know
 	}
 	s.mu.Lock()
 	old, known := s.objects[id]
-	e.copy = e.copy && (!known || old.copy)
+	e.copy = e.copy && (!known || old.copy) && !s.wasDamaged(id)
 	if err = s.vol.Rename(name, path(id, e.copy)); err == nil {
 		if known && old.copy != e.copy {
 			_ = s.root.Remove(path(id, old.copy)) // else at the next start

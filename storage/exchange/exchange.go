@@ -16,6 +16,11 @@ import (
 const (
 	// maxFetches is how many objects are fetched at once: each may be in memory.
 	maxFetches = 8
+	// maxTurns is how many holders send the same object at once: one that is slow must
+	// not be what all others wait for.
+	maxTurns = 2
+	// maxToOne is how many objects are sent to one node at once.
+	maxToOne = 2
 	// maxServed is how many objects are sent at once.
 	maxServed = 16
 )
@@ -55,6 +60,7 @@ type Store struct {
 	fetching singleflight.Group
 	fetches  chan struct{} // a place for each fetch
 	serving  chan struct{} // a place for each answer
+	sending  places        // of each node
 	changed  chan struct{} // something was put or removed
 }
 
@@ -63,7 +69,7 @@ var _ storage.Store = (*Store)(nil)
 // New returns a store that asks nobody until an object is missing.
 func New(deps Deps, log zerolog.Logger) *Store {
 	return &Store{deps: deps, protocol: Protocol(deps.NetworkID), log: log, fetches: make(chan struct{}, maxFetches),
-		serving: make(chan struct{}, maxServed), changed: make(chan struct{}, 1)}
+		serving: make(chan struct{}, maxServed), sending: places{taken: map[core.NodeID]int{}}, changed: make(chan struct{}, 1)}
 }
 
 // Protocol is the id of the object protocol in a network.

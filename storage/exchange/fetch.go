@@ -57,7 +57,8 @@ func (s *Store) fetch(ctx context.Context, id core.ObjectID) ([]byte, error) {
 		}
 		return r.Val.([]byte), nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, core.Errorf(core.Timeout, "object", "object %s was not fetched in time: %w", id, ctx.Err()).
+			WithHint("try again in a moment: what comes meanwhile is kept")
 	}
 }
 
@@ -99,7 +100,7 @@ func key(id core.ObjectID) string { return "object/" + id.String() }
 func (s *Store) askAll(ctx context.Context, nodes []core.NodeID, id core.ObjectID) []byte {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	turn, got := make(chan struct{}, 1), make(chan []byte, 1)
+	turn, got := make(chan struct{}, maxTurns), make(chan []byte, 1)
 	var asking errgroup.Group
 	asking.SetLimit(askAtOnce)
 	for _, n := range nodes {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/tenzro/tenzro/core"
@@ -24,8 +25,12 @@ const (
 )
 
 // ServeStream answers one request; it is the handler of Protocol.
-func (s *Store) ServeStream(ctx context.Context, _ core.NodeID, stream p2p.Stream) {
+func (s *Store) ServeStream(ctx context.Context, to core.NodeID, stream p2p.Stream) {
 	defer stream.Close()
+	if !s.sending.take(to) {
+		return
+	}
+	defer s.sending.giveBack(to)
 	_ = stream.SetDeadline(time.Now().Add(serveTimeout))
 	var id core.ObjectID
 	if _, err := io.ReadFull(stream, id[:]); err != nil {
@@ -48,6 +53,31 @@ func (s *Store) ServeStream(ctx context.Context, _ core.NodeID, stream p2p.Strea
 	head := append([]byte{found}, binary.BigEndian.AppendUint64(nil, uint64(len(data)))...)
 	if _, err := stream.Write(head); err == nil {
 		_, _ = stream.Write(data) // the other side has its own bounds
+	}
+}
+
+// places counts what each node is sent: one that does not read must not keep the others
+// from being served.
+type places struct {
+	mu    sync.Mutex
+	taken map[core.NodeID]int
+}
+
+func (p *places) take(to core.NodeID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.taken[to] == maxToOne {
+		return false
+	}
+	p.taken[to]++
+	return true
+}
+
+func (p *places) giveBack(to core.NodeID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.taken[to]--; p.taken[to] == 0 {
+		delete(p.taken, to)
 	}
 }
 
@@ -75,17 +105,30 @@ func (s *Store) Serve(ctx context.Context) error {
 	}
 }
 
+// newest returns the objects used last of those put at this node.
+func (s *Store) newest(ctx context.Context) (map[core.ObjectID]bool, error) {
+	own := map[core.ObjectID]bool{}
+	for after := ""; ; {
+		page, err := s.deps.Local.List(ctx, after, storage.MaxPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range page.Objects {
+			if !o.Copy && len(own) < maxAnnounced {
+				own[o.ID] = true
+			}
+		}
+		if after = page.Next; after == "" || len(own) == maxAnnounced {
+			return own, nil
+		}
+	}
+}
+
 // announce makes announced those objects that should be.
 func (s *Store) announce(ctx context.Context, announced map[core.ObjectID]bool) error {
-	page, err := s.deps.Local.List(ctx, "", storage.MaxPage)
+	now, err := s.newest(ctx)
 	if err != nil {
 		return err
-	}
-	now := map[core.ObjectID]bool{}
-	for _, o := range page.Objects {
-		if !o.Copy && len(now) < maxAnnounced {
-			now[o.ID] = true
-		}
 	}
 	for id := range announced {
 		if !now[id] {

@@ -3,6 +3,7 @@ package dockertest
 import (
 	"encoding/json"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -92,7 +93,7 @@ func openLimits(host map[string]any, image docker.Image) (lacks []string) {
 		}
 	}
 	for dir := range image.Config.Volumes {
-		if !covered[dir] {
+		if !covered[path.Clean(dir)] {
 			lacks = append(lacks, "the image's volume "+dir+" is on the disk")
 		}
 	}
