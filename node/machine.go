@@ -46,7 +46,12 @@ func (n *Node) look(ctx context.Context) error {
 	if slices.Equal(next.Names(), has.Names()) {
 		return nil
 	}
-	if err := n.startRoles(next); err != nil {
+	err := n.startRoles(next)
+	if core.KindOf(err) == core.Conflict { // not while the region has tasks
+		n.log.Debug().Err(err).Msg("roles do not change yet; the next look tries again")
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	return n.writeRuntime()

@@ -104,8 +104,13 @@ func (l *logs) take(e core.OutputEvent) error {
 	case e.Event == core.OutputRestart:
 		fmt.Fprintf(l.s.Err, "tenzro: subtask %d begins again: attempt %d\n", *e.Subtask, e.Attempt)
 		for key, of := range l.streams {
-			if key.subtask == *e.Subtask {
-				of.n, of.broken = 0, true
+			if key.subtask != *e.Subtask {
+				continue
+			}
+			if of.n, of.broken = 0, true; len(of.line) > 0 { // half a line of the attempt before
+				if err := of.flush(len(of.line)); err != nil {
+					return err
+				}
 			}
 		}
 	case e.Event == core.OutputData && e.Offset != nil:

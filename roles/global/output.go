@@ -207,8 +207,11 @@ func (l *listener) state(ctx context.Context, s heardState) (over bool, err erro
 		l.ended = time.Now()
 	}
 	l.told = &s.OutputState
-	if first || l.q.Follow {
-		l.begin(ctx, s.Running)
+	if running := s.Running; first || l.q.Follow {
+		if l.q.Subtask != nil && !s.Status.Final() { // only so many are named
+			running = []int{*l.q.Subtask}
+		}
+		l.begin(ctx, running)
 	}
 	return l.over()
 }
@@ -228,7 +231,7 @@ func (l *listener) check(s core.OutputState) error {
 // begin reads those that run and are not read, as far as there is room.
 func (l *listener) begin(ctx context.Context, running []int) {
 	for _, i := range running {
-		if l.reading[i] || len(l.reading) >= maxReadingOne || l.q.Subtask != nil && *l.q.Subtask != i {
+		if l.reading[i] || len(l.reading) >= maxReadingOne {
 			continue
 		}
 		select {

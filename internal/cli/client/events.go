@@ -139,6 +139,9 @@ func (c *Client) listen(ctx context.Context, path string, query url.Values, afte
 			m = message{}
 		}
 	}
+	if err := lines.Err(); err != nil && ctx.Err() == nil {
+		return false, core.Errorf(core.Unavailable, "events", "the stream broke off: %w", err).WithHint("try again, or ask another gateway")
+	}
 	return false, nil
 }
 
