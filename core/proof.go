@@ -16,7 +16,20 @@ type Proof struct {
 	OutputHash    Digest  `json:"output_hash"`         // of the exact result bytes
 	ResultMetric  float64 `json:"result_metric"`       // engine-defined quality 0..1; 1 for exact results
 	Signature     []byte  `json:"signature,omitempty"` // base64 in JSON; Ed25519, 64 bytes
+	// Inclusion leads from this proof to what Signature covers when those are several
+	// proofs; empty when it covers this one alone. Package keys makes and reads it.
+	Inclusion []byte `json:"inclusion,omitempty"` // base64 in JSON
 }
+
+// MaxInclusion bounds an inclusion, in bytes.
+const MaxInclusion = 146
+
+// MaxProofsShown bounds the Places of the proofs that travel with a result.
+const MaxProofsShown = 64
+
+// Places is how much of MaxProofsShown a proof takes: 1, or 2 when an inclusion
+// makes it half as long again.
+func (p Proof) Places() int { return 1 + min(len(p.Inclusion), 1) }
 
 // SigningParts returns the fields in the order they are signed, each to be
 // length-prefixed by the signer.
@@ -38,6 +51,8 @@ func (p Proof) Validate() error {
 		return Errorf(Invalid, "proof.result_metric", "result metric %v is not in 0..1", p.ResultMetric)
 	case len(p.Signature) != 64:
 		return Errorf(Invalid, "proof.signature", "signature has %d bytes, not 64", len(p.Signature))
+	case len(p.Inclusion) > MaxInclusion:
+		return Errorf(Invalid, "proof.inclusion", "inclusion has %d bytes; at most %d", len(p.Inclusion), MaxInclusion)
 	}
 	return nil
 }

@@ -212,9 +212,6 @@ type TaskResult struct {
 	Proofs []Proof `json:"proofs,omitempty"` // at most MaxProofsShown
 }
 
-// MaxProofsShown bounds the proofs that travel with a result.
-const MaxProofsShown = 64
-
 // FailedFor is the result of a task that failed for a reason.
 func FailedFor(id TaskID, reason Reason, message string) TaskResult {
 	return TaskResult{TaskID: id, Status: TaskFailed, Failure: &Failure{Reason: reason, Message: message}}

@@ -15,7 +15,7 @@ const MaxClockSkew = 10 * time.Minute
 // VerifyProof checks that the first proof of r ties the unit's exact input to
 // output under the signature of the node that sent it. What the output means is
 // the planner's to judge. The error is core.Corrupt and says what does not fit.
-func VerifyProof(u *Unit, from core.NodeID, r *wire.JobResult, output []byte, now time.Time) error {
+func VerifyProof(check *keys.ProofVerifier, u *Unit, from core.NodeID, r *wire.JobResult, output []byte, now time.Time) error {
 	if len(r.Proofs) == 0 {
 		return core.Errorf(core.Corrupt, "proof", "the result carries no proof")
 	}
@@ -32,7 +32,7 @@ func VerifyProof(u *Unit, from core.NodeID, r *wire.JobResult, output []byte, no
 	case age > MaxClockSkew || age < -MaxClockSkew:
 		return core.Errorf(core.Corrupt, "proof.timestamp", "the proof's clock is off by %s", age.Round(time.Second))
 	}
-	if err := keys.VerifyProof(p); err != nil {
+	if err := check.Verify(p); err != nil {
 		return core.Errorf(core.Corrupt, "proof", "checking the proof: %w", err)
 	}
 	return nil

@@ -67,7 +67,7 @@ func TestVerifyProof(t *testing.T) {
 				out = []byte(c.output)
 			}
 			u := &Unit{Head: wire.TaskHead{Type: "compute"}, Data: data, InputHash: InputHash(data)}
-			err := VerifyProof(u, from, r, out, now)
+			err := VerifyProof(keys.NewProofVerifier(), u, from, r, out, now)
 			if c.want == "" && err != nil {
 				t.Fatal(err)
 			}

@@ -15,6 +15,7 @@ type Domain string
 const (
 	DomainEnvelope Domain = "tenzro/envelope/1" // messages of package wire
 	DomainProof    Domain = "tenzro/proof/1"    // core.Proof: who computed what
+	DomainProofs   Domain = "tenzro/proofs/1"   // the root of several proofs
 	DomainAd       Domain = "tenzro/ad/1"       // what a node offers and until when
 )
 
@@ -38,21 +39,6 @@ func Verify(id core.NodeID, d Domain, sig []byte, parts ...[]byte) error {
 		return core.Errorf(core.Denied, "signature", "signature is not %s's over this %s message", id, d)
 	}
 	return nil
-}
-
-// SignProof makes s the node of p and signs it.
-func SignProof(s Signer, p *core.Proof) {
-	p.NodeID = s.ID()
-	p.Signature = s.Sign(DomainProof, p.SigningParts()...)
-}
-
-// VerifyProof checks the bounds of p (core.Invalid) and that its node signed it
-// (core.Denied).
-func VerifyProof(p core.Proof) error {
-	if err := p.Validate(); err != nil {
-		return err
-	}
-	return Verify(p.NodeID, DomainProof, p.Signature, p.SigningParts()...)
 }
 
 // message is what is signed: the domain, then every part, each after its length

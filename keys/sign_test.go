@@ -201,37 +201,6 @@ func TestMessageIsUnambiguous(t *testing.T) {
 	})
 }
 
-func TestProof(t *testing.T) {
-	id := FromSeed(seed(1))
-	signed := core.Proof{OperationType: "compute", Timestamp: 1795165200000, InputHash: core.Sum([]byte("in")), OutputHash: core.Sum([]byte("out")), ResultMetric: 1}
-	SignProof(id, &signed)
-	if err := VerifyProof(signed); err != nil || signed.NodeID != id.ID() {
-		t.Fatalf("VerifyProof = %v, node %s", err, signed.NodeID)
-	}
-	for name, c := range map[string]struct {
-		change func(*core.Proof)
-		want   core.Kind
-	}{
-		"operation":         {func(p *core.Proof) { p.OperationType = "train" }, core.Denied},
-		"node":              {func(p *core.Proof) { p.NodeID = FromSeed(seed(2)).ID() }, core.Denied},
-		"timestamp":         {func(p *core.Proof) { p.Timestamp++ }, core.Denied},
-		"input":             {func(p *core.Proof) { p.InputHash[0] ^= 1 }, core.Denied},
-		"output":            {func(p *core.Proof) { p.OutputHash[31] ^= 1 }, core.Denied},
-		"metric":            {func(p *core.Proof) { p.ResultMetric = 0.5 }, core.Denied},
-		"signature":         {func(p *core.Proof) { p.Signature = make([]byte, 64) }, core.Denied},
-		"no signature":      {func(p *core.Proof) { p.Signature = nil }, core.Invalid},
-		"metric not 0 to 1": {func(p *core.Proof) { p.ResultMetric = 2 }, core.Invalid},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := signed
-			c.change(&p)
-			if err := VerifyProof(p); core.KindOf(err) != c.want || err == nil {
-				t.Errorf("VerifyProof = %v, want %s", err, c.want)
-			}
-		})
-	}
-}
-
 func TestIdentityDoesNotPrintItsKey(t *testing.T) {
 	id := FromSeed(seed(1))
 	key := id.PrivateKey()

@@ -139,8 +139,12 @@ func (m *members) proofs(name string, list []core.Proof) {
 		m.share(`,"result_metric":`, p.ResultMetric)
 		m.odd = m.odd || len(p.Signature) == 0
 		m.raw(`,"signature":"`)
-		m.b = base64.StdEncoding.AppendEncode(m.b, p.Signature)
-		m.raw(`"}`)
+		m.b = append(base64.StdEncoding.AppendEncode(m.b, p.Signature), '"')
+		if len(p.Inclusion) > 0 {
+			m.raw(`,"inclusion":"`)
+			m.b = append(base64.StdEncoding.AppendEncode(m.b, p.Inclusion), '"')
+		}
+		m.raw(`}`)
 	}
 	m.raw("]")
 }

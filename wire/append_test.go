@@ -47,6 +47,7 @@ func TestDirect(t *testing.T) {
 		"result": sampleResult(), "result of nothing": &JobResult{},
 		"failure":           &JobResult{Failure: &core.Failure{Reason: core.ReasonOverflow, Message: "too <big> & 'wide'"}},
 		"two of everything": &JobResult{Output: blob, Proofs: []core.Proof{sampleProof(), sampleProof()}, Workers: []core.NodeID{"a", "b"}, Regions: []core.RegionID{"c", "d"}, Subtasks: 2},
+		"shared signatures": &JobResult{Output: blob, Proofs: sharedProofs()[:2]},
 		"verify":            sample(TypeJobVerify), "verify no": &JobVerify{Message: "no"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -122,6 +123,9 @@ func badValues() []bad {
 		{"payload_missing", swappedFrame(TypeJobResult, `{"inline":55}`, `{}`), core.Invalid, at + ".output"},
 		{"payload_twice", swappedFrame(TypeJobResult, `{"inline":55}`, `{"inline":55,"blob":{"digest":"`+core.Sum(nil).String()+`","size":2}}`), core.Invalid, at + ".output"},
 		{"blob_too_big", swappedFrame(TypeJobResult, `{"inline":55}`, `{"blob":{"digest":"`+core.Sum(nil).String()+`","size":10485761}}`), core.Invalid, at + ".output"},
+		{"inclusion_too_long", swappedFrame(TypeJobResult, `"result_metric"`, `"inclusion":"`+strings.Repeat("A", 200)+`","result_metric"`), core.Invalid, at + ".proofs.proof.inclusion"},
+		{"proofs_33_with_inclusion", proofsFrame(append(sharedProofs(), sharedProofs()[0])), core.Invalid, at + ".proofs"},
+		{"proofs_65", proofsFrame(many(core.MaxProofsShown+1, sampleProof())), core.Invalid, at + ".proofs"},
 		{"cpu_above_100", swappedFrame(TypeJobOffer, `"cpu":80`, `"cpu":180`), core.Invalid, at + ".task.requirements.cpu"},
 		{"epoch_0", swappedFrame(TypeAdopt, `"epoch":"4"`, `"epoch":"0"`), core.Invalid, at + ".epoch"},
 		{"epoch_beyond_31_bits", swappedFrame(TypeAdopt, `"epoch":"4"`, `"epoch":"2147483648"`), core.Invalid, at + ".epoch"},
@@ -137,6 +141,17 @@ func badValues() []bad {
 		{"coordinators_without_name", swappedFrame(TypeCoordinators, string(node(1).ID()), ""), core.Invalid, at + ".members"},
 		{"network_missing", swappedFrame(TypeHello, `{"version":1,"network":"testnet",`, `{"version":1,`), core.Invalid, at + ".network"},
 	}
+}
+
+// proofsFrame is a result with these proofs.
+func proofsFrame(list []core.Proof) []byte {
+	r := sampleResult()
+	r.Proofs = list
+	body, err := json.Marshal(r)
+	if err != nil {
+		panic(err)
+	}
+	return frameOf(TypeJobResult, string(body))
 }
 
 func sampleEvidence() string { return core.Sum([]byte("proof")).String() }

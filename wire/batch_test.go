@@ -229,6 +229,8 @@ func largest(at time.Time) []Body {
 	result := sampleResult()
 	result.TaskID, result.Output, result.Proofs = id, blob, proofs
 	result.Workers, result.Regions = many(MaxWorkersShown, peer), many(maxRegions, region)
+	shared := *result
+	shared.Proofs = sharedProofs()
 	state := sampleState()
 	state.Output = blob
 	*state.Status = core.TaskStatus{TaskID: id, Type: core.TaskType(name), Region: region, Gateway: peer, Created: at, Updated: at,
@@ -237,7 +239,7 @@ func largest(at time.Time) []Body {
 	announcement := sample(TypeAnnouncement).(*JobAnnouncement)
 	announcement.TaskID, announcement.Task, announcement.Region, announcement.Expires = id, core.TaskType(name), region, at
 	return []Body{
-		offer, result, state, reward, announcement, &ad, &WorkerCapabilities{Ad: ad},
+		offer, result, &shared, state, reward, announcement, &ad, &WorkerCapabilities{Ad: ad},
 		&Hello{Version: 1, Network: testNet, Region: region, Roles: many(16, name), Ad: &ad},
 		&JobReject{Reason: RefusedUnknown, Message: text, RetryAfterMS: 3600000},
 		&JobVerify{TaskID: id, Message: text},

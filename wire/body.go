@@ -129,10 +129,11 @@ func validFailure(field string, f *core.Failure) error {
 }
 
 func validProofs(field string, proofs []core.Proof) error {
-	if len(proofs) > core.MaxProofsShown {
-		return invalid(field, "has %d entries; at most %d", len(proofs), core.MaxProofsShown)
-	}
+	places := 0
 	for _, p := range proofs {
+		if places += p.Places(); places > core.MaxProofsShown {
+			return invalid(field, "has %d entries; at most %d, and half as many with an inclusion", len(proofs), core.MaxProofsShown)
+		}
 		if err := p.Validate(); err != nil {
 			return within(field, err)
 		}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 
@@ -62,6 +63,16 @@ func sampleProof() core.Proof {
 		OutputHash: core.Sum([]byte("55")), ResultMetric: 1}
 	keys.SignProof(node(2), &p)
 	return p
+}
+
+// sampleInclusion is as long as one may be.
+func sampleInclusion() []byte { return bytes.Repeat([]byte{15, 16}, core.MaxInclusion/2) }
+
+// sharedProofs are as many as a message may have that share signatures with others.
+func sharedProofs() []core.Proof {
+	p := sampleProof()
+	p.Inclusion = sampleInclusion()
+	return many(core.MaxProofsShown/p.Places(), p)
 }
 
 func sampleResult() *JobResult {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs"
+	"github.com/tenzro/tenzro/keys"
 	"github.com/tenzro/tenzro/wire"
 )
 
@@ -20,7 +21,7 @@ type signal chan error
 func (s signal) Started(jobs.Key, core.NodeID, int) {}
 
 func (s signal) Verify(u *jobs.Unit, child core.NodeID, r *wire.JobResult, output []byte) error {
-	return jobs.VerifyProof(u, child, r, output, time.Now())
+	return jobs.VerifyProof(keys.NewProofVerifier(), u, child, r, output, time.Now())
 }
 
 func (s signal) Done(_ *jobs.Unit, _ core.NodeID, r *wire.JobResult, _ []byte) {

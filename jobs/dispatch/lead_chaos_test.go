@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs"
+	"github.com/tenzro/tenzro/keys"
 	"github.com/tenzro/tenzro/wire"
 )
 
@@ -30,7 +31,7 @@ type scribe struct {
 func (s *scribe) Started(jobs.Key, core.NodeID, int) {}
 
 func (s *scribe) Verify(u *jobs.Unit, child core.NodeID, r *wire.JobResult, output []byte) error {
-	return jobs.VerifyProof(u, child, r, output, time.Now())
+	return jobs.VerifyProof(keys.NewProofVerifier(), u, child, r, output, time.Now())
 }
 
 func (s *scribe) Done(u *jobs.Unit, _ core.NodeID, _ *wire.JobResult, _ []byte) {

@@ -226,7 +226,7 @@ func (o *recorder) Started(k jobs.Key, child core.NodeID, attempt int) {
 
 func (o *recorder) Verify(u *jobs.Unit, child core.NodeID, r *wire.JobResult, output []byte) error {
 	o.note("verify %d of %s", u.Index, child.Short())
-	return jobs.VerifyProof(u, child, r, output, time.Now())
+	return jobs.VerifyProof(keys.NewProofVerifier(), u, child, r, output, time.Now())
 }
 
 func (o *recorder) Done(u *jobs.Unit, child core.NodeID, r *wire.JobResult, output []byte) {

@@ -218,7 +218,11 @@ func (m *Memory) get(id core.TaskID) (*jobs.Job, error) {
 // size is about how many bytes a final job keeps; the bound need not be exact.
 func size(j *jobs.Job) int {
 	const attempt, proof, name = 256, 320, 64
-	return len(j.Result.Result) + attempt*len(j.Attempts) + proof*len(j.Result.Proofs) + name*(len(j.Result.Workers)+len(j.Result.Regions))
+	evidence := 0
+	for _, p := range j.Result.Proofs {
+		evidence += proof + len(p.Inclusion)
+	}
+	return len(j.Result.Result) + attempt*len(j.Attempts) + evidence + name*(len(j.Result.Workers)+len(j.Result.Regions))
 }
 
 // trim forgets the oldest final jobs beyond the limits.

@@ -16,6 +16,7 @@ import (
 	"github.com/tenzro/tenzro/internal/trace"
 	"github.com/tenzro/tenzro/jobs"
 	"github.com/tenzro/tenzro/jobs/dispatch"
+	"github.com/tenzro/tenzro/keys"
 	"github.com/tenzro/tenzro/wire"
 )
 
@@ -60,6 +61,7 @@ type Coordinator struct {
 	log    zerolog.Logger
 	tasks  *table
 	quotas quotas
+	proofs *keys.ProofVerifier
 	feeds  feeds // of the tasks that somebody listens to
 	// reading has a place for each subtask whose output somebody hears.
 	reading chan struct{}
@@ -67,7 +69,8 @@ type Coordinator struct {
 
 // New returns a coordinator that remembers nothing yet.
 func New(deps Deps, log zerolog.Logger) *Coordinator {
-	return &Coordinator{deps: deps, log: log, tasks: newTable(), quotas: quotas{open: map[string]Quota{}}, reading: make(chan struct{}, maxReading)}
+	return &Coordinator{deps: deps, log: log, tasks: newTable(), quotas: quotas{open: map[string]Quota{}}, proofs: keys.NewProofVerifier(),
+		reading: make(chan struct{}, maxReading)}
 }
 
 // Submit checks a task, chooses its home and returns once the home has recorded
@@ -341,5 +344,5 @@ func (c *Coordinator) verify(u *jobs.Unit, r *wire.JobResult, output []byte) err
 	if !json.Valid(output) {
 		return core.Errorf(core.Corrupt, "output", "the region's result is not JSON")
 	}
-	return jobs.VerifyProof(u, r.Proofs[0].NodeID, r, output, time.Now())
+	return jobs.VerifyProof(c.proofs, u, r.Proofs[0].NodeID, r, output, time.Now())
 }

@@ -86,7 +86,7 @@ func TestAssign(t *testing.T) {
 		if err != nil || string(got.Result) != "55" || !slices.Equal(got.Workers, []core.NodeID{r.id.ID()}) || len(got.Proofs) != 1 {
 			t.Errorf("result %+v, %v", got, err)
 		}
-		if p := got.Proofs[0]; p.InputHash != core.Sum(task(vector.Type, core.Requirements{}).Data) || keys.VerifyProof(p) != nil {
+		if p := got.Proofs[0]; p.InputHash != core.Sum(task(vector.Type, core.Requirements{}).Data) || keys.NewProofVerifier().Verify(p) != nil {
 			t.Errorf("proof %+v", p)
 		}
 		if _, err := r.tasks.Result(t.Context(), "unknown", time.Minute); !errors.Is(err, core.NotFound) {

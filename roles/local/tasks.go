@@ -56,6 +56,7 @@ type Tasks struct {
 	seen    *lru.Cache[jobs.Key, struct{}]
 	direct  journal.Journal // of tasks assigned to this very node
 	outputs *outputs        // what running subtasks write
+	proofs  *keys.ProofSigner
 
 	mu     sync.Mutex
 	active int
@@ -70,7 +71,7 @@ func New(deps Deps, log zerolog.Logger) (*Tasks, error) {
 		return nil, err
 	}
 	return &Tasks{deps: deps, log: log, queue: make(chan assignment, maxAssigned), freed: make(chan struct{}, 1),
-		seen: seen, direct: newDirect(), outputs: newOutputs()}, nil
+		seen: seen, direct: newDirect(), outputs: newOutputs(), proofs: keys.NewProofSigner(deps.Signer)}, nil
 }
 
 // Credits returns the units of work that coordinators credited this node with
@@ -178,9 +179,9 @@ func (t *Tasks) run(ctx context.Context, w work, res *compute.Reservation, progr
 	if err != nil {
 		return &wire.JobResult{Failure: failureOf(ctx, err), RunUS: ran}
 	}
-	proof := core.Proof{OperationType: string(w.spec.Type), NodeID: t.deps.Signer.ID(), Timestamp: time.Now().UnixMilli(),
+	proof := core.Proof{OperationType: string(w.spec.Type), Timestamp: time.Now().UnixMilli(),
 		InputHash: w.input, OutputHash: core.Sum(out.Result), ResultMetric: out.Metric}
-	keys.SignProof(t.deps.Signer, &proof)
+	t.proofs.Sign(&proof)
 	return &wire.JobResult{Output: wire.Payload{Inline: out.Result}, Proofs: []core.Proof{proof}, RunUS: ran}
 }
 

@@ -1,9 +1,11 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -129,14 +131,14 @@ func TestRunsAndSigns(t *testing.T) {
 		t.Fatalf("result %+v", got)
 	}
 	unit := &jobs.Unit{Head: wire.Head(spec), InputHash: core.Sum(spec.Data)}
-	if err := jobs.VerifyProof(unit, r.id.ID(), got, got.Output.Inline, time.Now()); err != nil {
+	if err := jobs.VerifyProof(keys.NewProofVerifier(), unit, r.id.ID(), got, got.Output.Inline, time.Now()); err != nil {
 		t.Errorf("the proof: %v", err)
 	}
 	p := got.Proofs[0]
 	if p.OperationType != "compute" || p.NodeID != r.id.ID() || p.ResultMetric != 1 || p.OutputHash != core.Sum([]byte("55")) || len(p.Signature) != 64 {
 		t.Errorf("proof %+v", p)
 	}
-	if err := jobs.VerifyProof(unit, r.id.ID(), got, []byte("56"), time.Now()); err == nil {
+	if err := jobs.VerifyProof(keys.NewProofVerifier(), unit, r.id.ID(), got, []byte("56"), time.Now()); err == nil {
 		t.Error("the proof fits another output")
 	}
 	if r.capacity.Active() != 0 || r.tasks.Active() != 0 {
@@ -144,6 +146,36 @@ func TestRunsAndSigns(t *testing.T) {
 	}
 	if names := r.names(); !slices.Equal(names, []event.Name{event.TaskAssigned, event.TaskCompleted}) {
 		t.Errorf("told %v", names)
+	}
+}
+
+// TestSignsTogether: subtasks that end at the same time share a signature, and the
+// proof of each is good by itself.
+func TestSignsTogether(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that both are ready before one signs
+	r, spec := newRig(t), task(vector.Type, core.Requirements{})
+	unit := &jobs.Unit{Head: wire.Head(spec), InputHash: core.Sum(spec.Data)}
+	shared := false
+	for range 100 {
+		var results [2]*wire.JobResult
+		var done sync.WaitGroup
+		for i := range results {
+			ticket, no := r.tasks.Take(boss, offer("t", i, spec))
+			if no != nil {
+				t.Fatalf("refused: %+v", no)
+			}
+			done.Go(func() { results[i] = ticket.Run(t.Context(), spec.Data, func(float64) {}) })
+		}
+		done.Wait()
+		for _, got := range results {
+			if err := jobs.VerifyProof(keys.NewProofVerifier(), unit, r.id.ID(), got, got.Output.Inline, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		shared = shared || bytes.Equal(results[0].Proofs[0].Signature, results[1].Proofs[0].Signature)
+	}
+	if !shared {
+		t.Error("of 100 pairs none shares a signature")
 	}
 }
 

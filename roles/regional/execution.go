@@ -184,7 +184,7 @@ func (x *execution) Started(k jobs.Key, child core.NodeID, attempt int) {
 // exactly this output, and the output must be possible for the input and of the
 // quality that the proof claims.
 func (x *execution) Verify(u *jobs.Unit, child core.NodeID, r *wire.JobResult, output []byte) error {
-	if err := jobs.VerifyProof(u, x.signer(child, r), r, output, time.Now()); err != nil {
+	if err := jobs.VerifyProof(x.v.proofs, u, x.signer(child, r), r, output, time.Now()); err != nil {
 		return err
 	}
 	return compute.Judge(x.planner, u.Data, output, r.Proofs[0].ResultMetric)

@@ -15,13 +15,10 @@ import (
 
 // complete merges the parts and ends the job.
 func (x *execution) complete() {
-	result := core.TaskResult{TaskID: x.id(), Status: core.TaskCompleted}
+	result := core.TaskResult{TaskID: x.id(), Status: core.TaskCompleted, Proofs: shown(x.parts)}
 	outputs := make([]json.RawMessage, len(x.parts))
 	for i, p := range x.parts {
 		outputs[i] = p.output
-		if len(result.Proofs) < core.MaxProofsShown-1 {
-			result.Proofs = append(result.Proofs, p.proof)
-		}
 		result.Workers = appendNew(result.Workers, p.proof.NodeID, wire.MaxWorkersShown)
 		result.Regions = appendNew(result.Regions, p.region, maxRegionsShown)
 	}
@@ -46,6 +43,20 @@ func (x *execution) complete() {
 	proof := x.v.prove(x.job.Spec.Type, jobs.InputHash(x.job.Spec.Data), merged, metric)
 	result.Proofs = append([]core.Proof{proof}, result.Proofs...)
 	x.finish(result)
+}
+
+// shown returns the proofs of the first parts, as many as have room in a message beside
+// that of the merge.
+func shown(parts []part) []core.Proof {
+	var out []core.Proof
+	room := core.MaxProofsShown - 1
+	for _, p := range parts {
+		if room -= p.proof.Places(); room < 0 {
+			break
+		}
+		out = append(out, p.proof)
+	}
+	return out
 }
 
 func mergeFailure(err error) *core.Failure {

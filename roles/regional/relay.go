@@ -195,7 +195,7 @@ func (r *relay) Lost(l *jobs.Loss) { r.tried(l.Unit.Task, l.Child, string(l.Reas
 
 // Verify implements dispatch.Owner.
 func (r *relay) Verify(u *jobs.Unit, child core.NodeID, m *wire.JobResult, output []byte) error {
-	if err := jobs.VerifyProof(u, child, m, output, time.Now()); err != nil {
+	if err := jobs.VerifyProof(r.v.proofs, u, child, m, output, time.Now()); err != nil {
 		return err
 	}
 	planner, ok := r.v.deps.Planners[u.Head.Type]

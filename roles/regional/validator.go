@@ -64,6 +64,7 @@ type Validator struct {
 	log     zerolog.Logger
 	metrics *Metrics
 	room    *workflow.Room // memory of all workflows
+	proofs  *keys.ProofVerifier
 
 	listening atomic.Int64 // questions for output that wait
 
@@ -82,7 +83,8 @@ var (
 // New returns a validator; it takes jobs while Lead runs and its dispatcher is
 // served.
 func New(deps Deps, log zerolog.Logger) *Validator {
-	return &Validator{deps: deps, log: log, metrics: NewMetrics(), room: workflow.NewRoom(), runs: map[core.TaskID]*execution{}}
+	return &Validator{deps: deps, log: log, metrics: NewMetrics(), room: workflow.NewRoom(), proofs: keys.NewProofVerifier(),
+		runs: map[core.TaskID]*execution{}}
 }
 
 // Metrics returns the region's figures.

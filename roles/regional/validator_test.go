@@ -76,7 +76,7 @@ func checkEvidence(t *testing.T, r *rig, got *wire.JobResult, spec core.TaskSpec
 	} else if len(got.Proofs) != 1+parts {
 		t.Errorf("%d proofs for %d parts", len(got.Proofs), parts)
 	}
-	if err := jobs.VerifyProof(unit, signer, got, got.Output.Inline, time.Now()); err != nil {
+	if err := jobs.VerifyProof(keys.NewProofVerifier(), unit, signer, got, got.Output.Inline, time.Now()); err != nil {
 		t.Errorf("the job's proof: %v", err)
 	}
 	names := r.names()

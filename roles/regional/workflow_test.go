@@ -18,6 +18,7 @@ import (
 	"github.com/tenzro/tenzro/jobs"
 	"github.com/tenzro/tenzro/jobs/journal"
 	"github.com/tenzro/tenzro/jobs/workflow"
+	"github.com/tenzro/tenzro/keys"
 	"github.com/tenzro/tenzro/wire"
 )
 
@@ -75,7 +76,7 @@ func TestWorkflow(t *testing.T) {
 			t.Errorf("the workflow gives %s", got)
 		}
 		unit := &jobs.Unit{Head: wire.Head(spec), InputHash: core.Sum(spec.Data)}
-		if err := jobs.VerifyProof(unit, r.id.ID(), j.result, j.result.Output.Inline, time.Now()); err != nil {
+		if err := jobs.VerifyProof(keys.NewProofVerifier(), unit, r.id.ID(), j.result, j.result.Output.Inline, time.Now()); err != nil {
 			t.Errorf("the workflow's proof: %v", err)
 		}
 		if j.result.Subtasks != 4 || !slices.Equal(j.result.Regions, []core.RegionID{east}) || len(j.result.Workers) == 0 {

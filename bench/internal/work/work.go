@@ -48,7 +48,7 @@ func (w *Worker) Do(data json.RawMessage) (Result, error) {
 func (w *Worker) Verify(data json.RawMessage, r Result, want string) error {
 	unit := &jobs.Unit{Head: wire.TaskHead{Type: vector.Type}, Data: data, InputHash: core.Sum(data)}
 	result := &wire.JobResult{Proofs: []core.Proof{r.Proof}}
-	if err := jobs.VerifyProof(unit, w.Identity.ID(), result, r.Output, time.Now()); err != nil {
+	if err := jobs.VerifyProof(keys.NewProofVerifier(), unit, w.Identity.ID(), result, r.Output, time.Now()); err != nil {
 		return err
 	}
 	if string(r.Output) != want {

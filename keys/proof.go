@@ -1,0 +1,150 @@
+package keys
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"runtime"
+	"sync"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/tenzro/tenzro/core"
+)
+
+// SignProof makes s the node of p and signs it alone.
+func SignProof(s Signer, p *core.Proof) {
+	p.NodeID, p.Inclusion = s.ID(), nil
+	p.Signature = s.Sign(DomainProof, p.SigningParts()...)
+}
+
+// ProofSigner signs the proofs of one node. Those that are ready at the same time
+// share a signature, which is most of what a tiny task costs its worker: it covers the
+// root of a tree whose leaves they are, and the inclusion of each leads from it to the
+// root, so that each stands by itself. It is safe for concurrent use.
+type ProofSigner struct {
+	signer Signer
+
+	mu   sync.Mutex
+	open *company // that others may join
+}
+
+// company is proofs that are signed together, by whoever came first.
+type company struct {
+	proofs []*core.Proof
+	signed chan struct{}
+}
+
+// NewProofSigner returns one that signs in the name of s.
+func NewProofSigner(s Signer) *ProofSigner { return &ProofSigner{signer: s} }
+
+// Sign makes the signer's node that of p and signs it. It waits for no proof that is
+// not about to be signed: who comes first lets the goroutines run that are ready to,
+// once, and signs for itself and for those that got here meanwhile.
+func (s *ProofSigner) Sign(p *core.Proof) {
+	p.NodeID = s.signer.ID()
+	c, first := s.join(p)
+	if !first {
+		<-c.signed
+		return
+	}
+	runtime.Gosched()
+	s.close(c)
+	if len(c.proofs) == 1 {
+		SignProof(s.signer, p)
+	} else {
+		nonces := make([]byte, nonceSize*len(c.proofs))
+		_, _ = rand.Read(nonces) // cannot fail
+		signTogether(s.signer, c.proofs, nonces)
+	}
+	close(c.signed)
+}
+
+// join returns the company that signs p, and whether p is its first.
+func (s *ProofSigner) join(p *core.Proof) (c *company, first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if first = s.open == nil || len(s.open.proofs) == maxLeaves; first {
+		s.open = &company{signed: make(chan struct{})}
+	}
+	s.open.proofs = append(s.open.proofs, p)
+	return s.open, first
+}
+
+// close lets nobody join c any more.
+func (s *ProofSigner) close(c *company) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open == c {
+		s.open = nil
+	}
+}
+
+// signTogether signs several proofs, whose node is s, by the root of their tree.
+func signTogether(s Signer, proofs []*core.Proof, nonces []byte) {
+	nonce := func(i int) []byte { return nonces[i*nonceSize:][:nonceSize] }
+	leaves := make([]core.Digest, len(proofs))
+	for i, p := range proofs {
+		leaves[i] = leafOf(nonce(i), p)
+	}
+	signature := s.Sign(DomainProofs, headOf(rootOf(leaves), len(leaves))...)
+	for i, p := range proofs {
+		p.Signature, p.Inclusion = signature, appendInclusion(nil, i, nonce(i), leaves)
+	}
+}
+
+// ProofVerifier verifies proofs. It remembers the latest signatures that cover several,
+// so that each is checked once, however many of its proofs come. It is safe for
+// concurrent use.
+type ProofVerifier struct {
+	known *lru.Cache[joint, *verdict]
+}
+
+// joint is a signature that covers several proofs.
+type joint struct {
+	node      core.NodeID
+	root      core.Digest
+	leaves    int
+	signature [ed25519.SignatureSize]byte
+}
+
+// verdict is what the check of one gave, for all who ask while it goes on and after.
+type verdict struct {
+	once sync.Once
+	err  error
+}
+
+// maxKnown is how many verdicts are remembered.
+const maxKnown = 1024
+
+// NewProofVerifier returns one that has seen nothing.
+func NewProofVerifier() *ProofVerifier {
+	known, _ := lru.New[joint, *verdict](maxKnown) // fails for no size but those below 1
+	return &ProofVerifier{known}
+}
+
+// Verify checks the bounds of p (core.Invalid) and that its node signed it, alone or
+// with others (core.Denied).
+func (v *ProofVerifier) Verify(p core.Proof) error {
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	if len(p.Inclusion) == 0 {
+		return Verify(p.NodeID, DomainProof, p.Signature, p.SigningParts()...)
+	}
+	root, leaves := include(&p)
+	if leaves == 0 {
+		return core.Errorf(core.Denied, "signature", "the proof's inclusion, %d bytes, leads to no root", len(p.Inclusion))
+	}
+	of := v.verdict(joint{p.NodeID, root, leaves, [ed25519.SignatureSize]byte(p.Signature)})
+	of.once.Do(func() { of.err = Verify(p.NodeID, DomainProofs, p.Signature, headOf(root, leaves)...) })
+	return of.err
+}
+
+// verdict returns the one on a signature, which may be still to come.
+func (v *ProofVerifier) verdict(on joint) *verdict {
+	mine := new(verdict)
+	if earlier, known, _ := v.known.PeekOrAdd(on, mine); known {
+		return earlier
+	}
+	return mine
+}
