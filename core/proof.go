@@ -3,6 +3,7 @@ package core
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // Proof is the signed record of one operation (document 4, "Proof
@@ -30,6 +31,10 @@ const MaxProofsShown = 64
 // Places is how much of MaxProofsShown a proof takes: 1, or 2 when an inclusion
 // makes it half as long again.
 func (p Proof) Places() int { return 1 + min(len(p.Inclusion), 1) }
+
+// Evidence names the proof where somebody's reputation follows from it: the digest of
+// its signature and its inclusion, without which all that share a signature were one.
+func (p Proof) Evidence() Digest { return Sum(slices.Concat(p.Signature, p.Inclusion)) }
 
 // SigningParts returns the fields in the order they are signed, each to be
 // length-prefixed by the signer.

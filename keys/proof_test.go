@@ -72,11 +72,13 @@ func TestProof(t *testing.T) {
 }
 
 // TestProofsTogether: of any number that may share a signature each is good by itself,
-// fits its bound, and says nothing without its inclusion.
+// has a name of its own, and says nothing without its inclusion.
 func TestProofsTogether(t *testing.T) {
 	id := FromSeed(seed(1))
 	for n := 2; n <= maxLeaves; n++ {
+		names := map[core.Digest]bool{}
 		for i, p := range together(id, n) {
+			names[p.Evidence()] = true
 			if err := NewProofVerifier().Verify(p); err != nil {
 				t.Errorf("proof %d of %d: %v", i, n, err)
 			}
@@ -84,6 +86,9 @@ func TestProofsTogether(t *testing.T) {
 			if err := NewProofVerifier().Verify(p); !errors.Is(err, core.Denied) {
 				t.Errorf("proof %d of %d without its inclusion: %v", i, n, err)
 			}
+		}
+		if len(names) != n {
+			t.Errorf("%d proofs have %d names", n, len(names))
 		}
 	}
 }

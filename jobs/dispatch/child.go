@@ -306,11 +306,11 @@ func (c *childLink) refuse(e *entry, u *jobs.Unit, m *wire.JobResult, err error)
 	})
 }
 
-// refused is the digest that names a refused result: of its proof's signature,
-// or of its output when it has none.
+// refused is the digest that names a refused result: that of its proof, or of its
+// output when it has none.
 func refused(m *wire.JobResult) core.Digest {
 	if len(m.Proofs) > 0 {
-		return core.Sum(m.Proofs[0].Signature)
+		return m.Proofs[0].Evidence()
 	}
 	return core.Sum(m.Output.Inline)
 }
@@ -341,7 +341,7 @@ func (c *childLink) credit(u *jobs.Unit, m *wire.JobResult) {
 	}
 	hash := m.Proofs[0].OutputHash // verified: it is the output's
 	c.rewards.add(good, wire.Reward{TaskID: u.Key.Task, Index: u.Index, Units: max(1, u.Weight), OutputHash: hash})
-	c.d.judge(c.link.Peer(), Delivered, core.Sum(m.Proofs[0].Signature))
+	c.d.judge(c.link.Peer(), Delivered, m.Proofs[0].Evidence())
 }
 
 // bounded makes a text fit into a message.
