@@ -32,6 +32,9 @@ type execution struct {
 	planner compute.Planner
 	queue   time.Time // until when a capable node must be there
 
+	looked sync.Once // whether the subtasks write output, which takes reading all the data
+	writes bool      // valid after looked
+
 	mu    sync.Mutex
 	parts []part
 	left  int

@@ -41,12 +41,28 @@ func (v *Validator) writing(id core.TaskID) (json.RawMessage, error) {
 			WithHint("try again in a second")
 	}
 	s := core.OutputState{TaskID: id, Type: job.Spec.Type, Status: job.State.Task(), Subtasks: job.Subtasks, Running: []int{}}
-	planner := v.deps.Planners[job.Spec.Type]
-	s.Writes = compute.MayWrite(planner) && (job.State.Final() || compute.Writes(planner, job.Spec.Data)) // what has ended has no data any more
+	s.Writes = v.writes(job)
 	if s.Writes && !job.State.Final() {
 		s.Running = v.deps.Dispatcher.Running(id, job.Subtasks, core.MaxWritersShown)
 	}
 	return json.Marshal(s)
+}
+
+// writes reports whether the subtasks of a job write output. It may be asked often: the
+// data of one that runs is read once.
+func (v *Validator) writes(job jobs.Job) bool {
+	planner := v.deps.Planners[job.Spec.Type]
+	if may := compute.MayWrite(planner); !may || job.State.Final() {
+		return may // what has ended has no data any more
+	}
+	v.mu.Lock()
+	x := v.runs[job.ID]
+	v.mu.Unlock()
+	if x == nil {
+		return compute.Writes(planner, job.Spec.Data)
+	}
+	x.looked.Do(func() { x.writes = compute.Writes(planner, job.Spec.Data) })
+	return x.writes
 }
 
 // written asks whoever runs a subtask, or ran it last.

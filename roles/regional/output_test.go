@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tenzro/tenzro/compute"
@@ -54,6 +55,40 @@ func (r *rig) writing() core.OutputState {
 		r.t.Fatalf("%+v: %v", s.Fault, err)
 	}
 	return state
+}
+
+// reader counts how often data is read for what it writes.
+type reader struct {
+	vector.Vector
+	read *atomic.Int64
+}
+
+func (r reader) Writes(json.RawMessage) bool {
+	r.read.Add(1)
+	return true
+}
+
+// TestOutputReadsDataOnce: however often it is asked which subtasks write, the region
+// reads the data of a job that runs once.
+func TestOutputReadsDataOnce(t *testing.T) {
+	var read atomic.Int64
+	planners := map[core.TaskType]compute.Planner{vector.Type: reader{vector.New(), &read}}
+	bubbleWith(t, options{edit: func(d *Deps) { d.Planners = planners }}, func(t *testing.T, r *rig) {
+		r.worker(1, 1, nil).block()
+		r.offer(jobID, specOf(numbers(10), `["sum"]`, 1))
+		settle()
+		for range 5 {
+			if s := r.writing(); !s.Writes {
+				t.Errorf("%+v", s)
+			}
+		}
+		if n := read.Load(); n != 1 {
+			t.Errorf("the data was read %d times", n)
+		}
+		if err := r.v.Cancel(t.Context(), jobID); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 // TestOutputIsPassedOn: a region asks whoever runs a subtask, and when nobody does any
