@@ -3,12 +3,12 @@ package core
 import (
 	"encoding/binary"
 	"math"
-	"slices"
 )
 
 // Proof is the signed record of one operation (document 4, "Proof
 // Verification"): who turned which input into which output, when. The
-// signature covers SigningParts under the proof domain of package keys.
+// signature covers SigningParts under the proof domain of package keys, alone or
+// with those of other proofs.
 type Proof struct {
 	OperationType string  `json:"operation_type"`      // the task type, for example "compute"
 	NodeID        NodeID  `json:"node_id"`             // the signer
@@ -22,8 +22,8 @@ type Proof struct {
 	Inclusion []byte `json:"inclusion,omitempty"` // base64 in JSON
 }
 
-// MaxInclusion bounds an inclusion, in bytes.
-const MaxInclusion = 146
+// MaxInclusion bounds an inclusion, in bytes: 18 before a path of four hashes.
+const MaxInclusion = 18 + 4*32
 
 // MaxProofsShown bounds the Places of the proofs that travel with a result.
 const MaxProofsShown = 64
@@ -31,10 +31,6 @@ const MaxProofsShown = 64
 // Places is how much of MaxProofsShown a proof takes: 1, or 2 when an inclusion
 // makes it half as long again.
 func (p Proof) Places() int { return 1 + min(len(p.Inclusion), 1) }
-
-// Evidence names the proof where somebody's reputation follows from it: the digest of
-// its signature and its inclusion, without which all that share a signature were one.
-func (p Proof) Evidence() Digest { return Sum(slices.Concat(p.Signature, p.Inclusion)) }
 
 // SigningParts returns the fields in the order they are signed, each to be
 // length-prefixed by the signer.

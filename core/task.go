@@ -209,7 +209,7 @@ type TaskResult struct {
 	Workers []NodeID        `json:"workers,omitempty"` // who computed it, each once
 	// Proofs: the first ties the whole input to the result, by the one worker or by
 	// the region that merged; for several subtasks theirs follow, in order.
-	Proofs []Proof `json:"proofs,omitempty"` // at most MaxProofsShown
+	Proofs []Proof `json:"proofs,omitempty"` // at most MaxProofsShown places
 }
 
 // FailedFor is the result of a task that failed for a reason.

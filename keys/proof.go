@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"runtime"
 	"sync"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
@@ -24,8 +25,9 @@ func SignProof(s Signer, p *core.Proof) {
 type ProofSigner struct {
 	signer Signer
 
-	mu   sync.Mutex
-	open *company // that others may join
+	mu    sync.Mutex
+	open  *company  // that others may join
+	alone time.Time // until when a proof that comes first is signed alone
 }
 
 // company is proofs that are signed together, by whoever came first.
@@ -34,21 +36,27 @@ type company struct {
 	signed chan struct{}
 }
 
+// vain is for how many times as long as nobody came no company is waited for: where
+// others keep the processors busy for long, letting them run first is what costs time.
+const vain = 10
+
 // NewProofSigner returns one that signs in the name of s.
 func NewProofSigner(s Signer) *ProofSigner { return &ProofSigner{signer: s} }
 
-// Sign makes the signer's node that of p and signs it. It waits for no proof that is
-// not about to be signed: who comes first lets the goroutines run that are ready to,
-// once, and signs for itself and for those that got here meanwhile.
-func (s *ProofSigner) Sign(p *core.Proof) {
+// Sign makes the signer's node that of p and signs it. When others may be about to
+// have proofs too, who comes first lets the goroutines run that are ready to, once, and
+// signs for all that got here meanwhile; they have the bytes of the signature in common.
+func (s *ProofSigner) Sign(p *core.Proof, others bool) {
 	p.NodeID = s.signer.ID()
 	c, first := s.join(p)
 	if !first {
 		<-c.signed
 		return
 	}
-	runtime.Gosched()
-	s.close(c)
+	if others {
+		s.gather(c)
+	}
+	s.shut(c)
 	if len(c.proofs) == 1 {
 		SignProof(s.signer, p)
 	} else {
@@ -70,8 +78,25 @@ func (s *ProofSigner) join(p *core.Proof) (c *company, first bool) {
 	return s.open, first
 }
 
-// close lets nobody join c any more.
-func (s *ProofSigner) close(c *company) {
+// gather lets others join c.
+func (s *ProofSigner) gather(c *company) {
+	begun := time.Now()
+	s.mu.Lock()
+	alone := begun.Before(s.alone)
+	s.mu.Unlock()
+	if alone {
+		return
+	}
+	runtime.Gosched()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); len(c.proofs) == 1 {
+		s.alone = now.Add(vain * now.Sub(begun))
+	}
+}
+
+// shut lets nobody join c any more.
+func (s *ProofSigner) shut(c *company) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open == c {
@@ -96,7 +121,7 @@ func signTogether(s Signer, proofs []*core.Proof, nonces []byte) {
 // so that each is checked once, however many of its proofs come. It is safe for
 // concurrent use.
 type ProofVerifier struct {
-	known *lru.Cache[joint, *verdict]
+	known *lru.Cache[joint, func() error]
 }
 
 // joint is a signature that covers several proofs.
@@ -107,18 +132,12 @@ type joint struct {
 	signature [ed25519.SignatureSize]byte
 }
 
-// verdict is what the check of one gave, for all who ask while it goes on and after.
-type verdict struct {
-	once sync.Once
-	err  error
-}
-
-// maxKnown is how many verdicts are remembered.
+// maxKnown is how many verdicts are remembered, good and bad.
 const maxKnown = 1024
 
 // NewProofVerifier returns one that has seen nothing.
 func NewProofVerifier() *ProofVerifier {
-	known, _ := lru.New[joint, *verdict](maxKnown) // fails for no size but those below 1
+	known, _ := lru.New[joint, func() error](maxKnown) // fails for no size but those below 1
 	return &ProofVerifier{known}
 }
 
@@ -131,20 +150,14 @@ func (v *ProofVerifier) Verify(p core.Proof) error {
 	if len(p.Inclusion) == 0 {
 		return Verify(p.NodeID, DomainProof, p.Signature, p.SigningParts()...)
 	}
-	root, leaves := include(&p)
+	root, leaves := climbed(&p)
 	if leaves == 0 {
 		return core.Errorf(core.Denied, "signature", "the proof's inclusion, %d bytes, leads to no root", len(p.Inclusion))
 	}
-	of := v.verdict(joint{p.NodeID, root, leaves, [ed25519.SignatureSize]byte(p.Signature)})
-	of.once.Do(func() { of.err = Verify(p.NodeID, DomainProofs, p.Signature, headOf(root, leaves)...) })
-	return of.err
-}
-
-// verdict returns the one on a signature, which may be still to come.
-func (v *ProofVerifier) verdict(on joint) *verdict {
-	mine := new(verdict)
-	if earlier, known, _ := v.known.PeekOrAdd(on, mine); known {
-		return earlier
+	verdict := sync.OnceValue(func() error { return Verify(p.NodeID, DomainProofs, p.Signature, headOf(root, leaves)...) })
+	on := joint{p.NodeID, root, leaves, [ed25519.SignatureSize]byte(p.Signature)}
+	if earlier, known, _ := v.known.PeekOrAdd(on, verdict); known {
+		verdict = earlier // or somebody's who is about to have it
 	}
-	return mine
+	return verdict()
 }

@@ -72,13 +72,11 @@ func TestProof(t *testing.T) {
 }
 
 // TestProofsTogether: of any number that may share a signature each is good by itself,
-// has a name of its own, and says nothing without its inclusion.
+// and says nothing without its inclusion.
 func TestProofsTogether(t *testing.T) {
 	id := FromSeed(seed(1))
 	for n := 2; n <= maxLeaves; n++ {
-		names := map[core.Digest]bool{}
 		for i, p := range together(id, n) {
-			names[p.Evidence()] = true
 			if err := NewProofVerifier().Verify(p); err != nil {
 				t.Errorf("proof %d of %d: %v", i, n, err)
 			}
@@ -86,9 +84,6 @@ func TestProofsTogether(t *testing.T) {
 			if err := NewProofVerifier().Verify(p); !errors.Is(err, core.Denied) {
 				t.Errorf("proof %d of %d without its inclusion: %v", i, n, err)
 			}
-		}
-		if len(names) != n {
-			t.Errorf("%d proofs have %d names", n, len(names))
 		}
 	}
 }
@@ -141,22 +136,42 @@ func TestProofSigner(t *testing.T) {
 		done.Go(func() {
 			proofs[i] = unsigned(id, i)
 			proofs[i].NodeID = ""
-			s.Sign(&proofs[i])
+			s.Sign(&proofs[i], true)
 		})
 	}
 	done.Wait()
+	nonces := map[string]int{}
 	for i, p := range proofs {
 		if err := v.Verify(p); err != nil || p.NodeID != id.ID() {
 			t.Errorf("proof %d of %s: %v", i, p.NodeID, err)
 		}
+		if len(p.Inclusion) == 0 {
+			continue
+		}
+		nonce := string(p.Inclusion[2:beforePath])
+		if other, known := nonces[nonce]; known {
+			t.Errorf("proofs %d and %d have the same nonce", other, i)
+		}
+		nonces[nonce] = i
 	}
 	if n := id.n.Load(); n < 10 || n >= int64(len(proofs)) {
 		t.Errorf("%d signatures for %d proofs, of which %d may share one", n, len(proofs), maxLeaves)
 	}
-	last := unsigned(id, 0)
-	s.Sign(&last)
-	if err := v.Verify(last); err != nil || len(last.Inclusion) != 0 {
-		t.Errorf("alone: inclusion of %d bytes, %v", len(last.Inclusion), err)
+}
+
+// TestProofSignerAlone: a proof that comes by itself is signed alone; after others were
+// waited for and none came, nobody is waited for a while.
+func TestProofSignerAlone(t *testing.T) {
+	id := FromSeed(seed(1))
+	for _, others := range []bool{false, true} {
+		s, p := NewProofSigner(id), unsigned(id, 0)
+		s.Sign(&p, others)
+		if err := NewProofVerifier().Verify(p); err != nil || len(p.Inclusion) != 0 {
+			t.Errorf("inclusion of %d bytes, %v", len(p.Inclusion), err)
+		}
+		if s.alone.IsZero() == others {
+			t.Errorf("others may come: %t; alone until %s", others, s.alone)
+		}
 	}
 }
 

@@ -84,9 +84,9 @@ func appendInclusion(dst []byte, i int, nonce []byte, leaves []core.Digest) []by
 	return appendPath(append(append(dst, byte(i), byte(len(leaves))), nonce...), i, leaves)
 }
 
-// include returns the root that the inclusion of p leads to and how many leaves are
+// climbed returns the root that the inclusion of p leads to and how many leaves are
 // under it, 0 when it leads to none.
-func include(p *core.Proof) (root core.Digest, leaves int) {
+func climbed(p *core.Proof) (root core.Digest, leaves int) {
 	in := p.Inclusion
 	if len(in) < beforePath {
 		return root, 0

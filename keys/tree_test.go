@@ -34,8 +34,8 @@ func TestRootsOfCertificateTransparency(t *testing.T) {
 	}
 }
 
-// From every leaf of every tree its path leads to the root, and as no other leaf, in
-// no tree of another depth, and with nothing missing or more.
+// From every leaf of every tree its path leads to the root, as no other leaf, and with
+// nothing missing or more.
 func TestPaths(t *testing.T) {
 	var leaves []core.Digest
 	for n := 1; n <= maxLeaves; n++ {

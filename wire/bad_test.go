@@ -139,7 +139,7 @@ func badValues() []bad {
 		{"coordinators_17", frameOf(TypeCoordinators, `{"region":"us-east","members":[`+strings.Repeat(`"12D3",`, MaxMembers)+`"12D3"]}`), core.Invalid, at + ".members"},
 		{"coordinators_none", frameOf(TypeCoordinators, `{"region":"us-east","members":[]}`), core.Invalid, at + ".members"},
 		{"coordinators_without_name", swappedFrame(TypeCoordinators, string(node(1).ID()), ""), core.Invalid, at + ".members"},
-		{"network_missing", swappedFrame(TypeHello, `{"version":1,"network":"testnet",`, `{"version":1,`), core.Invalid, at + ".network"},
+		{"network_missing", swappedFrame(TypeHello, `{"version":2,"network":"testnet",`, `{"version":2,`), core.Invalid, at + ".network"},
 	}
 }
 

@@ -132,7 +132,7 @@ func validProofs(field string, proofs []core.Proof) error {
 	places := 0
 	for _, p := range proofs {
 		if places += p.Places(); places > core.MaxProofsShown {
-			return invalid(field, "has %d entries; at most %d, and half as many with an inclusion", len(proofs), core.MaxProofsShown)
+			return invalid(field, "has %d entries; at most %d, of which one with an inclusion counts as two", len(proofs), core.MaxProofsShown)
 		}
 		if err := p.Validate(); err != nil {
 			return within(field, err)

@@ -8,7 +8,7 @@ import (
 
 // JobResult ends a lease from the executing side. Exactly one of Output and
 // Failure is set. Proofs has one entry for a subtask; for a job, those of its
-// subtasks in order, at most core.MaxProofsShown.
+// subtasks in order, at most core.MaxProofsShown places.
 type JobResult struct {
 	Lease    LeaseID         `json:"lease,string"`
 	TaskID   core.TaskID     `json:"taskId"`

@@ -116,7 +116,7 @@ func sample(t Type) Body {
 	ad := sampleAd()
 	switch t {
 	case TypeHello:
-		return &Hello{Version: 1, Network: testNet, Region: "us-east", Roles: []string{"local"}, Epoch: 3, Ad: &ad}
+		return &Hello{Version: 2, Network: testNet, Region: "us-east", Roles: []string{"local"}, Epoch: 3, Ad: &ad}
 	case TypePull:
 		return &Pull{Class: ClassSubtask, Credits: 8, FreeCPU: 75, FreeMemoryMB: 8192, Active: 1, AskPrice: 120, Rests: "on battery, 40 % charged"}
 	case TypeJobOffer:

@@ -293,7 +293,7 @@ func (c *childLink) refuse(e *entry, u *jobs.Unit, m *wire.JobResult, err error)
 	d, id := c.d, c.link.Peer()
 	blame := errors.Is(err, core.Corrupt)
 	if blame {
-		d.judge(id, Lied, refused(m))
+		d.judge(id, Lied, m.Lease)
 	}
 	d.cfg.Metrics.verdict("rejected")
 	d.log.Warn().Str("node", string(id)).Str("task_id", string(u.Key.Task)).Int("subtask", u.Index).
@@ -304,15 +304,6 @@ func (c *childLink) refuse(e *entry, u *jobs.Unit, m *wire.JobResult, err error)
 			d.board.Retry(u.Key, id, blame, err.Error(), now)
 		}
 	})
-}
-
-// refused is the digest that names a refused result: that of its proof, or of its
-// output when it has none.
-func refused(m *wire.JobResult) core.Digest {
-	if len(m.Proofs) > 0 {
-		return m.Proofs[0].Evidence()
-	}
-	return core.Sum(m.Output.Inline)
 }
 
 // creditIn credits a result that was accepted in an epoch, unless that has ended:
@@ -341,7 +332,7 @@ func (c *childLink) credit(u *jobs.Unit, m *wire.JobResult) {
 	}
 	hash := m.Proofs[0].OutputHash // verified: it is the output's
 	c.rewards.add(good, wire.Reward{TaskID: u.Key.Task, Index: u.Index, Units: max(1, u.Weight), OutputHash: hash})
-	c.d.judge(c.link.Peer(), Delivered, m.Proofs[0].Evidence())
+	c.d.judge(c.link.Peer(), Delivered, m.Lease)
 }
 
 // bounded makes a text fit into a message.

@@ -70,8 +70,8 @@ type Config struct {
 // Conduct is what a child did.
 type Conduct uint8
 
-// The kinds of conduct. The evidence is the digest of the accepted output, of
-// the refused result, or of the name of the lost lease.
+// The kinds of conduct. The evidence names the lease they were under, and nothing that
+// the child could choose: else it would show again what has counted already.
 const (
 	Delivered Conduct = iota // a result was verified and accepted
 	Lied                     // a result was refused as corrupt
@@ -292,8 +292,7 @@ func (d *Dispatcher) carryOut(effects []jobs.Effect) (calls []func()) {
 				_ = c.link.Send(&wire.LeaseRevoke{Lease: e.Revoke.Lease, Reason: e.Revoke.Reason})
 			}
 			if e.Revoke.Reason == jobs.LeaseExpired {
-				evidence := core.Sum(fmt.Appendf(nil, "lease/%s/%d/%s", d.cfg.Signer.ID(), e.Revoke.Lease, e.Revoke.Child))
-				calls = append(calls, func() { d.judge(e.Revoke.Child, LostLease, evidence) })
+				calls = append(calls, func() { d.judge(e.Revoke.Child, LostLease, e.Revoke.Lease) })
 			}
 		case e.Lost != nil:
 			entry := d.owners[e.Lost.Unit.Key]
@@ -350,8 +349,14 @@ func lossWatcher(e *entry) (LossWatcher, bool) {
 	return w, ok
 }
 
-func (d *Dispatcher) judge(child core.NodeID, c Conduct, evidence core.Digest) {
-	if d.cfg.Judge != nil {
-		d.cfg.Judge(child, c, evidence)
+// judge tells what a child did under a lease of this coordinator.
+func (d *Dispatcher) judge(child core.NodeID, c Conduct, lease wire.LeaseID) {
+	if d.cfg.Judge == nil {
+		return
 	}
+	about := "result"
+	if c == LostLease {
+		about = "lease"
+	}
+	d.cfg.Judge(child, c, core.Sum(fmt.Appendf(nil, "%s/%s/%d/%s", about, d.cfg.Signer.ID(), lease, child)))
 }

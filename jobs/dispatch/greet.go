@@ -75,5 +75,5 @@ const (
 	// ProtocolVersion is the part after the name.
 	ProtocolVersion = "1.0.0"
 	// HelloVersion is the version both sides must name in their Hello.
-	HelloVersion = 1
+	HelloVersion = 2
 )

@@ -221,3 +221,32 @@ func TestRewardsBeforeTheEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestLieBehindAnOldProof: a child that sends a wrong result with a proof which has
+// counted before is blamed for it, and each time: the rig refuses evidence that is not
+// new.
+func TestLieBehindAnOldProof(t *testing.T) {
+	overEachLink(t, func(t *testing.T, r *rig) {
+		bad := r.raw(1)
+		var old []core.Proof
+		for i := range 4 {
+			bad.pull(1)
+			u := unit(i)
+			u.Task = core.TaskID(fmt.Sprint("t", i))
+			r.submit(u)
+			m := bad.result(1, next[*wire.JobOffer](bad))
+			if i == 0 {
+				old = m.Proofs
+			}
+			m.Proofs = old
+			bad.send(m)
+			synctest.Wait()
+			time.Sleep(6 * time.Minute) // until it gets work again
+		}
+		name := bad.id.Short()
+		want := []string{fmt.Sprintf("%s %d", name, Delivered), fmt.Sprintf("%s %d", name, Lied), fmt.Sprintf("%s %d", name, Lied), fmt.Sprintf("%s %d", name, Lied)}
+		if got := r.verdicts(); !slices.Equal(got, want) {
+			t.Errorf("conduct %q, want %q", got, want)
+		}
+	})
+}

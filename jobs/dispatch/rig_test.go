@@ -50,7 +50,8 @@ type rig struct {
 	wg     sync.WaitGroup
 
 	mu     sync.Mutex
-	judged []string // "<node> <conduct>"
+	judged []string             // "<node> <conduct>"
+	shown  map[core.Digest]bool // the evidence of them
 }
 
 // overEachLink runs a test over every kind of link, each in its own bubble. What
@@ -68,7 +69,7 @@ func overEachLink(t *testing.T, test func(t *testing.T, r *rig)) {
 }
 
 func newRig(t *testing.T, link func(a, b core.NodeID) (Link, Link), limits jobs.Limits) *rig {
-	r := &rig{t: t, id: identity(100), link: link, owner: newRecorder()}
+	r := &rig{t: t, id: identity(100), link: link, owner: newRecorder(), shown: map[core.Digest]bool{}}
 	net := &fakeNet{}
 	r.blobs = net.node(r.id.ID())
 	r.d = New(Config{Name: "test", Signer: r.id, Limits: limits, Match: everybody{}, Blobs: r.blobs, Judge: r.judge}, zerolog.Nop())
@@ -84,6 +85,10 @@ func (r *rig) judge(child core.NodeID, c Conduct, evidence core.Digest) {
 	if evidence.IsZero() {
 		r.t.Errorf("conduct %d of %s has no evidence", c, child)
 	}
+	if r.shown[evidence] {
+		r.t.Errorf("conduct %d of %s has evidence that has counted already", c, child)
+	}
+	r.shown[evidence] = true
 }
 
 func (r *rig) verdicts() []string {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/tenzro/tenzro/core"
@@ -14,9 +15,8 @@ import (
 // The log's entries, docs/spec/journal.md: version, kind, a head in JSON and a
 // blob that is never looked into, so that a payload keeps its exact bytes.
 const (
-	entryVersion = 3                 // the newest; see versionOf
-	maxHead      = 4 << 20           // 64 proofs and 4,096 workers are a tenth of it
-	maxBlob      = core.MaxTaskBytes // data of a task, a result, the output of a part
+	maxHead = 4 << 20           // 64 proofs and 4,096 workers are a tenth of it
+	maxBlob = core.MaxTaskBytes // data of a task, a result, the output of a part
 )
 
 // entryKind says what happened. The numbers are on disk: append only.
@@ -43,6 +43,32 @@ func versionOf(k entryKind) byte {
 		return 2
 	}
 	return 1
+}
+
+// sharedVersion is the version that a part or an end carries with a proof that shares
+// its signature, which older programs could not keep.
+const sharedVersion = 4
+
+// evidence is a head with proofs in it.
+type evidence interface{ proofs() []core.Proof }
+
+func (h partHead) proofs() []core.Proof { return []core.Proof{h.Proof} }
+func (r record) proofs() []core.Proof   { return r.Result.Proofs }
+
+// versionWith returns the version that an entry of a kind carries with its head.
+func versionWith(k entryKind, head any) byte {
+	if e, ok := head.(evidence); ok && slices.ContainsFunc(e.proofs(), func(p core.Proof) bool { return len(p.Inclusion) > 0 }) {
+		return sharedVersion
+	}
+	return versionOf(k)
+}
+
+// newestOf returns the newest version that an entry of a kind may carry.
+func newestOf(k entryKind) byte {
+	if k == entryPart || k == entryEnded {
+		return sharedVersion
+	}
+	return versionOf(k)
 }
 
 // batchHead says how many entries a batch has: at least one, no batch among them.
@@ -76,7 +102,7 @@ func appendEntry(dst []byte, kind entryKind, head any, blob []byte) ([]byte, err
 	if len(h) > maxHead || len(blob) > maxBlob {
 		return nil, core.Errorf(core.Invalid, "job", "a record of %d bytes with %d bytes of payload is too big; at most %d and %d", len(h), len(blob), maxHead, maxBlob)
 	}
-	dst = append(dst, versionOf(kind), byte(kind))
+	dst = append(dst, versionWith(kind, head), byte(kind))
 	dst = binary.AppendUvarint(dst, uint64(len(h)))
 	dst = append(dst, h...)
 	dst = binary.AppendUvarint(dst, uint64(len(blob)))
@@ -96,8 +122,8 @@ func splitEntry(b []byte) (rawEntry, error) {
 	if len(b) < 2 {
 		return rawEntry{}, core.Errorf(core.Corrupt, "journal", "an entry of the log has %d bytes", len(b))
 	}
-	if b[0] > entryVersion || b[0] > versionOf(entryKind(b[1])) {
-		return rawEntry{}, core.Errorf(core.Unsupported, "journal", "an entry of the log has version %d; this program knows none above %d", b[0], versionOf(entryKind(b[1]))).
+	if newest := newestOf(entryKind(b[1])); b[0] > newest {
+		return rawEntry{}, core.Errorf(core.Unsupported, "journal", "an entry of the log has version %d; this program knows none above %d", b[0], newest).
 			WithHint("start the version of tenzro that wrote it")
 	}
 	e := rawEntry{kind: entryKind(b[1])}
@@ -105,7 +131,7 @@ func splitEntry(b []byte) (rawEntry, error) {
 	if e.head, rest, ok = cutSized(rest, maxHead); ok {
 		e.blob, rest, ok = cutSized(rest, maxBlob)
 	}
-	if !ok || len(rest) != 0 || e.kind < entryFounded || e.kind > entryBatch || b[0] != versionOf(e.kind) {
+	if !ok || len(rest) != 0 || e.kind < entryFounded || e.kind > entryBatch || b[0] != versionOf(e.kind) && b[0] != newestOf(e.kind) {
 		return rawEntry{}, core.Errorf(core.Corrupt, "journal", "an entry of the log with kind %d and %d bytes is damaged", b[1], len(b))
 	}
 	return e, nil

@@ -57,6 +57,7 @@ func samples(t testing.TB) map[string][]byte {
 		"founded":  must(appendEntry(nil, entryFounded, foundedHead{Group: "00112233445566778899aabbccddeeff"}, nil)),
 		"accepted": must(encodeAccepted(sampleJob(jobs.Committed))),
 		"part":     must(encodePart("us-east-1", jobs.Part{Index: 3, Output: []byte("{ }"), Proof: core.Proof{NodeID: "w1"}, Region: "eu-west"})),
+		"shared":   must(encodePart("us-east-1", jobs.Part{Index: 3, Output: []byte("{ }"), Proof: core.Proof{NodeID: "w1", Inclusion: []byte{0, 2}}})),
 		"ended":    must(encodeEnded(sampleJob(jobs.Completed))),
 		"forgot":   must(appendEntry(nil, entryForgot, forgotHead{Created: at, ID: "us-east-1"}, nil)),
 		"taken":    must(encodeTaken(sampleTaken())),
@@ -106,17 +107,42 @@ func TestEntryKeepsEverything(t *testing.T) {
 			t.Errorf("%s: got %+v, %v", state, got, err)
 		}
 	}
-	want := jobs.Part{Index: 3, Output: []byte("[ 1 ]"), Proof: core.Proof{NodeID: "w1"}, Region: "eu-west"}
-	b, err := encodePart("id", want)
-	if err != nil {
-		t.Fatal(err)
+	for _, inclusion := range [][]byte{nil, {0, 2, 7}} {
+		want := jobs.Part{Index: 3, Output: []byte("[ 1 ]"), Proof: core.Proof{NodeID: "w1", Inclusion: inclusion}, Region: "eu-west"}
+		b, err := encodePart("id", want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := splitEntry(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, got, err := e.part(); err != nil || id != "id" || !reflect.DeepEqual(got, want) {
+			t.Errorf("got %s %+v, %v", id, got, err)
+		}
 	}
-	e, err := splitEntry(b)
-	if err != nil {
-		t.Fatal(err)
+}
+
+// TestVersionOfProofs: what has a proof that shares its signature is of a version that
+// programs refuse which would lose it; everything else they can still read.
+func TestVersionOfProofs(t *testing.T) {
+	alone, shared := sampleJob(jobs.Completed), sampleJob(jobs.Completed)
+	shared.Result.Proofs = []core.Proof{{NodeID: "w1"}, {NodeID: "w2", Inclusion: []byte{0, 2, 7}}}
+	for want, j := range map[byte]jobs.Job{1: alone, 4: shared} {
+		b, err := encodeEnded(j)
+		if err != nil || b[0] != want {
+			t.Fatalf("the end is of version %d, want %d, %v", b[0], want, err)
+		}
+		e, err := splitEntry(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := e.job(); err != nil || !reflect.DeepEqual(got, j) {
+			t.Errorf("got %+v, %v", got, err)
+		}
 	}
-	if id, got, err := e.part(); err != nil || id != "id" || !reflect.DeepEqual(got, want) {
-		t.Errorf("got %s %+v, %v", id, got, err)
+	if got := samples(t); got["part"][0] != 1 || got["shared"][0] != 4 {
+		t.Errorf("parts are of version %d and %d", got["part"][0], got["shared"][0])
 	}
 }
 
@@ -130,7 +156,9 @@ func TestBadEntries(t *testing.T) {
 	}{
 		"empty":         {nil, core.Corrupt},
 		"version alone": {[]byte{1}, core.Corrupt},
-		"newer version": {edit("ended", func(b []byte) []byte { b[0] = 2; return b }), core.Unsupported},
+		"newer version": {edit("ended", func(b []byte) []byte { b[0] = 5; return b }), core.Unsupported},
+		"newer kind":    {edit("accepted", func(b []byte) []byte { b[0] = 4; return b }), core.Unsupported},
+		"no version":    {edit("ended", func(b []byte) []byte { b[0] = 2; return b }), core.Corrupt},
 		"kind 0":        {edit("ended", func(b []byte) []byte { b[1] = 0; return b }), core.Corrupt},
 		"kind 6":        {edit("ended", func(b []byte) []byte { b[1] = 6; return b }), core.Corrupt},
 		"batch of 1.0":  {edit("batch", func(b []byte) []byte { b[0] = 1; return b }), core.Corrupt},

@@ -181,7 +181,7 @@ func (t *Tasks) run(ctx context.Context, w work, res *compute.Reservation, progr
 	}
 	proof := core.Proof{OperationType: string(w.spec.Type), Timestamp: time.Now().UnixMilli(),
 		InputHash: w.input, OutputHash: core.Sum(out.Result), ResultMetric: out.Metric}
-	t.proofs.Sign(&proof)
+	t.proofs.Sign(&proof, t.deps.Capacity.Active() > 0)
 	return &wire.JobResult{Output: wire.Payload{Inline: out.Result}, Proofs: []core.Proof{proof}, RunUS: ran}
 }
 

@@ -21,10 +21,13 @@ import (
 type Worker struct {
 	Identity *keys.Identity
 	engine   vector.Vector
+	proofs   *keys.ProofVerifier
 }
 
 // New returns a worker who signs as identity.
-func New(identity *keys.Identity) *Worker { return &Worker{Identity: identity, engine: vector.New()} }
+func New(identity *keys.Identity) *Worker {
+	return &Worker{Identity: identity, engine: vector.New(), proofs: keys.NewProofVerifier()}
+}
 
 // Result is what comes back.
 type Result struct {
@@ -48,7 +51,7 @@ func (w *Worker) Do(data json.RawMessage) (Result, error) {
 func (w *Worker) Verify(data json.RawMessage, r Result, want string) error {
 	unit := &jobs.Unit{Head: wire.TaskHead{Type: vector.Type}, Data: data, InputHash: core.Sum(data)}
 	result := &wire.JobResult{Proofs: []core.Proof{r.Proof}}
-	if err := jobs.VerifyProof(keys.NewProofVerifier(), unit, w.Identity.ID(), result, r.Output, time.Now()); err != nil {
+	if err := jobs.VerifyProof(w.proofs, unit, w.Identity.ID(), result, r.Output, time.Now()); err != nil {
 		return err
 	}
 	if string(r.Output) != want {
