@@ -180,6 +180,7 @@ func adjust(schemas map[string]*huma.Schema) {
 	}
 	if s := schemas["Proof"]; s != nil {
 		s.Properties["timestamp"] = &huma.Schema{Type: huma.TypeString, Description: "Unix milliseconds, decimal"}
+		s.Properties["inclusion"].Description = "where the signature covers several proofs, the way from this one to what is signed (docs/spec/wire.md)"
 	}
 }
 

@@ -36,9 +36,13 @@ type company struct {
 	signed chan struct{}
 }
 
-// vain is for how many times as long as nobody came no company is waited for: where
-// others keep the processors busy for long, letting them run first is what costs time.
-const vain = 10
+// Where others keep the processors busy for long, letting them run first costs more
+// than a signature: when it took longPause and was in vain, nobody is let run first for
+// vain times as long.
+const (
+	longPause = 3 * time.Millisecond
+	vain      = 10
+)
 
 // NewProofSigner returns one that signs in the name of s.
 func NewProofSigner(s Signer) *ProofSigner { return &ProofSigner{signer: s} }
@@ -90,8 +94,8 @@ func (s *ProofSigner) gather(c *company) {
 	runtime.Gosched()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := time.Now(); len(c.proofs) == 1 {
-		s.alone = now.Add(vain * now.Sub(begun))
+	if took := time.Since(begun); took >= longPause && len(c.proofs) == 1 {
+		s.alone = begun.Add((1 + vain) * took)
 	}
 }
 
