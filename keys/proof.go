@@ -82,7 +82,7 @@ func (s *ProofSigner) join(p *core.Proof) (c *company, first bool) {
 	return s.open, first
 }
 
-// gather lets others join c.
+// gather lets others join c, unless that was in vain a moment ago.
 func (s *ProofSigner) gather(c *company) {
 	begun := time.Now()
 	s.mu.Lock()
@@ -94,9 +94,16 @@ func (s *ProofSigner) gather(c *company) {
 	runtime.Gosched()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if took := time.Since(begun); took >= longPause && len(c.proofs) == 1 {
-		s.alone = begun.Add((1 + vain) * took)
+	s.alone = aloneUntil(begun, time.Since(begun), len(c.proofs))
+}
+
+// aloneUntil is until when nobody is let run first, after that took so long and gave a
+// company of so many.
+func aloneUntil(begun time.Time, took time.Duration, proofs int) time.Time {
+	if proofs > 1 || took < longPause {
+		return time.Time{}
 	}
+	return begun.Add((1 + vain) * took)
 }
 
 // shut lets nobody join c any more.

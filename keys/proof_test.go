@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tenzro/tenzro/core"
 )
@@ -159,19 +160,37 @@ func TestProofSigner(t *testing.T) {
 	}
 }
 
-// TestProofSignerAlone: a proof that comes by itself is signed alone; after others were
-// waited for and none came, nobody is waited for a while.
+// TestProofSignerAlone: a proof that comes by itself is signed alone, whether others
+// might have come or not.
 func TestProofSignerAlone(t *testing.T) {
-	id := FromSeed(seed(1))
+	s, v := NewProofSigner(FromSeed(seed(1))), NewProofVerifier()
 	for _, others := range []bool{false, true} {
-		s, p := NewProofSigner(id), unsigned(id, 0)
+		p := unsigned(s.signer, 0)
 		s.Sign(&p, others)
-		if err := NewProofVerifier().Verify(p); err != nil || len(p.Inclusion) != 0 {
+		if err := v.Verify(p); err != nil || len(p.Inclusion) != 0 {
 			t.Errorf("inclusion of %d bytes, %v", len(p.Inclusion), err)
 		}
-		if s.alone.IsZero() == others {
-			t.Errorf("others may come: %t; alone until %s", others, s.alone)
-		}
+	}
+}
+
+// TestAloneUntil: only where letting others run took long, and none of them came, is it
+// not done again for a while.
+func TestAloneUntil(t *testing.T) {
+	begun := time.Unix(1795165200, 0)
+	for name, c := range map[string]struct {
+		took   time.Duration
+		proofs int
+		want   time.Time
+	}{
+		"soon, in vain":     {longPause - 1, 1, time.Time{}},
+		"long, in vain":     {longPause, 1, begun.Add(11 * longPause)},
+		"long, not in vain": {time.Second, 2, time.Time{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := aloneUntil(begun, c.took, c.proofs); !got.Equal(c.want) {
+				t.Errorf("alone until %s, want %s", got, c.want)
+			}
+		})
 	}
 }
 
