@@ -13,8 +13,8 @@ import (
 const MaxClockSkew = 10 * time.Minute
 
 // VerifyProof checks that the first proof of r ties the unit's exact input to
-// output under the signature of the node that sent it. What the output means is
-// the planner's to judge. The error is core.Corrupt and says what does not fit.
+// output under the signature of the node that sent it, which check verifies. What the
+// output means is the planner's to judge. The error is core.Corrupt and says what does not fit.
 func VerifyProof(check *keys.ProofVerifier, u *Unit, from core.NodeID, r *wire.JobResult, output []byte, now time.Time) error {
 	if len(r.Proofs) == 0 {
 		return core.Errorf(core.Corrupt, "proof", "the result carries no proof")
