@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/integration/testnet"
@@ -47,6 +48,11 @@ func TestWorkflow(t *testing.T) {
 	}
 	if s := n.Global.Completed(seen.Steps[3].TaskID, patience); string(s.Result) != "55" {
 		t.Errorf("the last step's own task gives %s", s.Result)
+	}
+	dated := submitGraph(t, n.Global, fmt.Sprintf(`{"steps":[{"id":"a","task":{"type":"compute","data":{"input":[2],"operations":["sum"]},"deadline":%q}}]}`,
+		time.Now().Add(patience).UTC().Format(time.RFC3339)))
+	if r := n.Global.Completed(dated, patience); string(r.Result) != `{"a":2}` {
+		t.Errorf("with a deadline the step gives %s", r.Result)
 	}
 	refusal(t, n.Global.Post("/api/v1/workflows", `{"steps":[{"id":"a","after":["b"],"task":{"type":"compute","data":{"input":[1],"operations":["sum"]}}},{"id":"b","after":["a"],"task":{"type":"compute","data":{"input":[1],"operations":["sum"]}}}]}`))
 

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,14 @@ type Situation struct {
 	Blocked string
 	// Assigned is set for a task that was handed to one node itself, past any region.
 	Assigned bool
+	Steps    *Steps // of a workflow, nil for any other job
+}
+
+// Steps is where the steps of a workflow are.
+type Steps struct {
+	Done, All int          // steps; 0 of 0 before they begin
+	Open      int          // tasks of theirs that are under way
+	Why       core.TaskWhy // of one of those tasks, of which nothing runs if there is one like that
 }
 
 // Why says why a job is where it is and what would help. It is a pure function of
@@ -31,6 +40,8 @@ func (j Job) Why(s Situation) core.TaskWhy {
 
 func (j Job) because(s Situation) (string, []string) {
 	switch f := s.Facts; {
+	case j.State == Completed && s.Steps != nil:
+		return fmt.Sprintf("the workflow is done: %s, in %s", count(s.Steps.All, "step"), shown(j.Updated.Sub(j.Created))), nil
 	case j.State == Completed:
 		return fmt.Sprintf("the task is done: %s, in %s", count(j.Subtasks, "subtask"), shown(j.Updated.Sub(j.Created))), nil
 	case j.State.Final():
@@ -43,6 +54,8 @@ func (j Job) because(s Situation) (string, []string) {
 	case s.Assigned:
 		return "it was assigned to one node, which has no room for it yet" + j.timeLeft(s),
 			[]string{"wait: it is taken in turn", "submit it to a gateway instead: any node may then run it"}
+	case s.Steps != nil:
+		return j.stepping(s)
 	case j.State == Verifying || j.Subtasks > 0 && j.Done >= j.Subtasks:
 		return "every subtask is done; the results are being merged", nil
 	case j.Subtasks == 0:
@@ -56,6 +69,21 @@ func (j Job) because(s Situation) (string, []string) {
 	}
 	return j.waits(s)
 }
+
+// stepping explains a workflow that has not ended.
+func (j Job) stepping(s Situation) (string, []string) {
+	w := s.Steps
+	text := fmt.Sprintf("it runs: %d of %s done", w.Done, count(w.All, "step"))
+	switch {
+	case w.All == 0:
+		return "the workflow is recorded; its steps are about to begin" + j.timeLeft(s), nil
+	case w.Open == 0:
+		return text + "; the next tasks of its steps are about to begin, or wait to be tried again" + j.timeLeft(s), []string{j.seeSteps()}
+	}
+	return fmt.Sprintf("%s, %s under way; of task %s: %s", text, count(w.Open, "task"), w.Why.TaskID, w.Why.Because), append(slices.Clone(w.Why.Helps), j.seeSteps())
+}
+
+func (j Job) seeSteps() string { return "see every step: tenzro workflow get " + string(j.ID) }
 
 // runs explains a job of which something runs.
 func (j Job) runs(s Situation) (string, []string) {
@@ -130,6 +158,10 @@ func (j Job) ended(s Situation) (string, []string) {
 		return "the task is " + string(j.State.Task()), nil
 	}
 	message := strings.TrimSuffix(f.Message, ".")
+	if s.Steps != nil && f.Reason == core.ReasonDeadline {
+		return fmt.Sprintf("its time of %s was over with %d of %s done", shown(j.Spec.Timeout()), s.Steps.Done, count(s.Steps.All, "step")),
+			[]string{j.seeSteps(), "submit it again with a longer timeoutMs", "start more workers for region " + string(s.Region)}
+	}
 	switch f.Reason {
 	case core.ReasonNoCapableWorker:
 		return fmt.Sprintf("within its queue time of %s nobody came that could run it: %s", shown(j.Spec.QueueTimeout()), message),

@@ -18,6 +18,7 @@ func TestWhy(t *testing.T) {
 			return mustEnd(t, j, FailedResult(j.ID, &core.Failure{Reason: reason, Message: message}), dawn.Add(4*time.Second))
 		}
 	}
+	see := []string{"see every step: tenzro workflow get us-east-01890a5d-ac96-774b-bcce-b302099a8057"}
 	lower := []string{"submit it with lower requirements (minTier, cpu, memoryMB)", "start a worker that meets them", "submit it with a longer queueTimeoutMs"}
 	tests := []struct {
 		name    string
@@ -61,6 +62,18 @@ func TestWhy(t *testing.T) {
 		{"merging", func(j Job) Job { j.Done = 4; return j }, Facts{}, nil, "every subtask is done; the results are being merged", nil},
 		{"not planned yet", func(j Job) Job { j.Subtasks = 0; return j }, Facts{}, nil,
 			"the task is recorded; its input is being fetched and cut into subtasks", nil},
+		{"a workflow that has not begun", nil, Facts{}, func(s *Situation) { s.Steps = &Steps{} },
+			"the workflow is recorded; its steps are about to begin" + deadline, nil},
+		{"a workflow between two tasks", nil, Facts{}, func(s *Situation) { s.Steps = &Steps{Done: 1, All: 5} },
+			"it runs: 1 of 5 steps done; the next tasks of its steps are about to begin, or wait to be tried again" + deadline, see},
+		{"a workflow whose task waits", nil, Facts{}, func(s *Situation) {
+			s.Steps = &Steps{Done: 1, All: 5, Open: 3, Why: core.TaskWhy{TaskID: "us-east-1", Because: "it waits: no worker is linked", Helps: []string{"start one"}}}
+		}, "it runs: 1 of 5 steps done, 3 tasks under way; of task us-east-1: it waits: no worker is linked", append([]string{"start one"}, see...)},
+		{"a workflow is done", func(j Job) Job {
+			return mustEnd(t, j, core.TaskResult{Status: core.TaskCompleted}, dawn.Add(4*time.Second))
+		}, Facts{}, func(s *Situation) { s.Steps = &Steps{Done: 5, All: 5} }, "the workflow is done: 5 steps, in 4s", nil},
+		{"a workflow is too late", ended(core.ReasonDeadline, "x"), Facts{}, func(s *Situation) { s.Steps = &Steps{Done: 2, All: 5} },
+			"its time of 10m0s was over with 2 of 5 steps done", append(see, "submit it again with a longer timeoutMs", "start more workers for region us-east")},
 		{"no leader", nil, Facts{Waits: 4}, func(s *Situation) { s.Blocked = "it has no leader" },
 			"region us-east cannot bring any task forward: it has no leader",
 			[]string{"nothing is lost: the task goes on when the region does", "ask the region's operator to look at its nodes with `tenzro doctor`"}},

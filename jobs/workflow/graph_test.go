@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/compute/vector"
@@ -239,4 +240,30 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("written again it means something else:\n%v\n%v", plan.Outline(), second.Outline())
 		}
 	})
+}
+
+// TestCheckDeadlines: a new graph may not have a task whose deadline has passed; one that
+// was taken may.
+func TestCheckDeadlines(t *testing.T) {
+	now := time.Date(2026, 11, 29, 9, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		deadline time.Time
+		want     string
+	}{
+		"to come":      {now.Add(time.Minute), ""},
+		"has passed":   {now.Add(-time.Second), "steps[1].task.deadline"},
+		"too far away": {now.Add(core.MaxTimeout + time.Second), "steps[1].task.deadline"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan, err := workflow.Parse(json.RawMessage(graph(step("a", "echo", `1`), `{"id":"b","task":{"type":"echo","data":1,"deadline":"`+c.deadline.Format(time.RFC3339)+`"}}`)), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = plan.CheckDeadlines(now)
+			var e *core.Error
+			if c.want == "" && err != nil || c.want != "" && (!errors.As(err, &e) || e.Kind != core.Invalid || e.Op != c.want) {
+				t.Errorf("CheckDeadlines = %v, want %q", err, c.want)
+			}
+		})
+	}
 }

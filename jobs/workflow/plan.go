@@ -70,6 +70,17 @@ func Parse(data json.RawMessage, check Check) (*Plan, error) {
 	return g.plan(check)
 }
 
+// CheckDeadlines refuses a step whose task has a deadline that has passed, or is too far
+// away: for whoever takes the graph from its submitter, because later all have passed.
+func (p *Plan) CheckDeadlines(now time.Time) error {
+	for i, s := range p.steps {
+		if err := s.spec.CheckDeadline(now); err != nil {
+			return at(fmt.Sprintf("steps[%d].task", i), fmt.Sprintf("step %q: ", s.id), err)
+		}
+	}
+	return nil
+}
+
 func (g Graph) plan(check Check) (*Plan, error) {
 	if len(g.Steps) == 0 {
 		return nil, bad("steps", "the workflow has no steps")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/tenzro/tenzro/compute"
 	"github.com/tenzro/tenzro/core"
@@ -42,6 +43,15 @@ func (p Planner) Check(data json.RawMessage) (compute.Cost, error) {
 		return compute.Cost{}, under("data", err)
 	}
 	return compute.Cost{Elements: plan.Len(), Units: float64(plan.Len()), MaxShards: 1}, nil
+}
+
+// CheckNew checks a workflow that comes from its submitter: also its deadlines.
+func (p Planner) CheckNew(data json.RawMessage, now time.Time) error {
+	plan, err := p.Parse(data)
+	if err == nil {
+		err = plan.CheckDeadlines(now)
+	}
+	return under("data", err)
 }
 
 // Split implements compute.Planner.

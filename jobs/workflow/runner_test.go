@@ -385,6 +385,34 @@ func TestStepDeadline(t *testing.T) {
 	})
 }
 
+// TestTaskDeadline: the deadline of a step's task is what its jobs may take, and travels
+// as their timeout: an offer has one of them. The deadline of the workflow comes before.
+func TestTaskDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, c := range map[string]struct {
+			deadline, workflow time.Duration
+			want               int64
+		}{
+			"its own":          {20 * time.Second, time.Hour, 20_000},
+			"has passed":       {-time.Second, time.Hour, 1},
+			"of the workflow":  {time.Hour, 3 * time.Second, 8000},
+			"beyond all tasks": {2 * core.MaxTimeout, 0, core.MaxTimeout.Milliseconds()},
+		} {
+			r, ctx := newRegion(), t.Context()
+			if c.workflow > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, c.workflow)
+				defer cancel()
+			}
+			at := time.Now().Add(c.deadline).UTC().Format(time.RFC3339Nano)
+			_, _ = runner(t, graph(`{"id":"a","task":{"type":"echo","data":1,"deadline":"`+at+`"}}`), r).Run(ctx)
+			if got := r.calls[0].spec; got.TimeoutMS != c.want || !got.Deadline.IsZero() {
+				t.Errorf("%s: the job may take %d ms, and until %s; want %d ms", name, got.TimeoutMS, got.Deadline, c.want)
+			}
+		}
+	})
+}
+
 // TestCancel: the end of the workflow ends its jobs for the same reason, and Run
 // returns only when they have.
 func TestCancel(t *testing.T) {

@@ -190,11 +190,12 @@ func (r *Runner) try(ctx context.Context, i, index, try int, w *work) (json.RawM
 	return result.Result, f
 }
 
-// spec is the task of one element.
+// spec is the task of one element. A deadline goes into its timeout: an offer has one
+// of them.
 func (r *Runner) spec(ctx context.Context, i, index int, w *work) (spec core.TaskSpec, f *core.Failure) {
 	spec = r.plan.steps[i].spec
 	spec.Data, f = w.element(index)
-	spec.TimeoutMS = r.timeout(ctx, i).Milliseconds()
+	spec.TimeoutMS, spec.Deadline = r.timeout(ctx, i).Milliseconds(), time.Time{}
 	return spec, f
 }
 
@@ -202,12 +203,13 @@ func (r *Runner) spec(ctx context.Context, i, index int, w *work) (spec core.Tas
 // step, and hardly longer than what ctx leaves.
 func (r *Runner) timeout(ctx context.Context, i int) time.Duration {
 	s := &r.plan.steps[i]
-	limit := s.spec.Timeout()
-	if s.spec.TimeoutMS == 0 && s.timeout > 0 {
+	now := time.Now()
+	limit := s.spec.Until(now).Sub(now)
+	if s.spec.TimeoutMS == 0 && s.spec.Deadline.IsZero() && s.timeout > 0 {
 		limit = core.MaxTimeout
 	}
 	if until, has := ctx.Deadline(); has {
-		limit = min(limit, time.Until(until)+grace)
+		limit = min(limit, until.Sub(now)+grace)
 	}
 	return min(max(limit, time.Millisecond), core.MaxTimeout)
 }

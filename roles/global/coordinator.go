@@ -16,6 +16,7 @@ import (
 	"github.com/tenzro/tenzro/internal/trace"
 	"github.com/tenzro/tenzro/jobs"
 	"github.com/tenzro/tenzro/jobs/dispatch"
+	"github.com/tenzro/tenzro/jobs/workflow"
 	"github.com/tenzro/tenzro/keys"
 	"github.com/tenzro/tenzro/wire"
 )
@@ -152,13 +153,17 @@ func (c *Coordinator) check(spec core.TaskSpec) error {
 	if err := spec.Validate(); err != nil {
 		return err
 	}
-	if err := spec.CheckDeadline(time.Now()); err != nil {
+	now := time.Now()
+	if err := spec.CheckDeadline(now); err != nil {
 		return err
 	}
 	planner, ok := c.deps.Planners[spec.Type]
 	if !ok {
 		return core.Errorf(core.Invalid, "type", "type %.32q is not a task type of this network", spec.Type).
 			WithHint(compute.TypesHint(c.deps.Planners))
+	}
+	if flow, ok := planner.(workflow.Planner); ok {
+		return flow.CheckNew(spec.Data, now)
 	}
 	_, err := planner.Check(spec.Data)
 	return err

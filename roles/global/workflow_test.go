@@ -33,10 +33,11 @@ func TestSubmitWorkflow(t *testing.T) {
 		withWorkflows(r)
 		for graph, field := range map[string]string{
 			`{"steps":[]}`: "data.steps",
-			`{"steps":[{"id":"a","after":["a"],"task":{"type":"compute","data":1}}]}`:                                          "data.steps[0].after[0]",
-			`{"steps":[{"id":"a","task":{"type":"workflow","data":1}}]}`:                                                       "data.steps[0].task.type",
-			`{"steps":[{"id":"a","task":{"type":"compute","data":{"input":[1],"operations":["cube"]}}}]}`:                      "data.steps[0].task.data.operations[0]",
-			`{"steps":[{"id":"a","map":{"over":[` + strings.Repeat("1,", 10_000) + `1]},"task":{"type":"compute","data":1}}]}`: "data.steps[0].map.over",
+			`{"steps":[{"id":"a","after":["a"],"task":{"type":"compute","data":1}}]}`:                                                      "data.steps[0].after[0]",
+			`{"steps":[{"id":"a","task":{"type":"compute","data":{"input":[1],"operations":["sum"]},"deadline":"2020-01-01T00:00:00Z"}}]}`: "data.steps[0].task.deadline",
+			`{"steps":[{"id":"a","task":{"type":"workflow","data":1}}]}`:                                                                   "data.steps[0].task.type",
+			`{"steps":[{"id":"a","task":{"type":"compute","data":{"input":[1],"operations":["cube"]}}}]}`:                                  "data.steps[0].task.data.operations[0]",
+			`{"steps":[{"id":"a","map":{"over":[` + strings.Repeat("1,", 10_000) + `1]},"task":{"type":"compute","data":1}}]}`:             "data.steps[0].map.over",
 		} {
 			_, err := r.c.Submit(t.Context(), flow(graph), "")
 			var e *core.Error

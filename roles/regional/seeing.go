@@ -7,6 +7,7 @@ import (
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs"
 	"github.com/tenzro/tenzro/jobs/journal"
+	"github.com/tenzro/tenzro/jobs/workflow"
 	"github.com/tenzro/tenzro/wire"
 )
 
@@ -80,5 +81,42 @@ func (v *Validator) Why(id core.TaskID) (core.TaskWhy, error) {
 	if !job.State.Final() {
 		s.Facts = v.deps.Dispatcher.Facts(id, job.Subtasks)
 	}
+	if job.Spec.Type == workflow.Type {
+		s.Steps = v.stepping(job)
+	}
 	return job.Why(s), nil
+}
+
+// maxExplained is of how many tasks under way one is chosen to explain a workflow.
+const maxExplained = 32
+
+// stepping says where the steps of a workflow are, and why one of their tasks is not
+// further: rather one of which nothing runs.
+func (v *Validator) stepping(job jobs.Job) *jobs.Steps {
+	steps, flow := v.stepStates(job)
+	out := &jobs.Steps{All: len(steps)}
+	for _, s := range steps {
+		if s.State == workflow.StepDone {
+			out.Done++
+		}
+	}
+	if flow == nil {
+		return out
+	}
+	open := flow.underWay()
+	out.Open = len(open)
+	for _, id := range open[:min(len(open), maxExplained)] {
+		task, err := v.deps.Journal.Get(id)
+		if err != nil {
+			continue
+		}
+		facts := v.deps.Dispatcher.Facts(id, task.Subtasks)
+		if stuck := facts.Leased == 0; stuck || out.Why.TaskID == "" {
+			out.Why = task.Why(jobs.Situation{Now: time.Now(), Region: v.deps.Region(), Facts: facts})
+			if stuck {
+				break
+			}
+		}
+	}
+	return out
 }

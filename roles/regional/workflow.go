@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +32,7 @@ type flow struct {
 	mu      sync.Mutex
 	workers []core.NodeID
 	regions []core.RegionID
+	open    map[core.TaskID]struct{} // jobs of steps that are under way
 }
 
 var _ workflow.Steps = (*flow)(nil)
@@ -48,7 +51,7 @@ func (x *execution) startFlow() {
 	release := context.AfterFunc(x.term.ctx, func() {
 		stop(&core.Failure{Reason: jobs.HandedOver, Message: "another coordinator leads the region now"})
 	})
-	f := &flow{x: x, stop: stop}
+	f := &flow{x: x, stop: stop, open: map[core.TaskID]struct{}{}}
 	f.runner = workflow.NewRunner(x.id(), x.v.deps.Region(), plan, f, x.v.room)
 	x.job.Subtasks = plan.Len() // read again once the workflow has ended
 	x.mu.Lock()
@@ -117,7 +120,13 @@ func (f *flow) Run(ctx context.Context, id core.TaskID, spec core.TaskSpec, prog
 	if failure != nil {
 		return jobs.FailedResult(id, failure)
 	}
+	f.mu.Lock()
+	f.open[id] = struct{}{}
+	f.mu.Unlock()
 	r := job.run(ctx, progress)
+	f.mu.Lock()
+	delete(f.open, id)
+	f.mu.Unlock()
 	if r.Status != core.TaskCompleted {
 		return r
 	}
@@ -135,9 +144,20 @@ func (f *flow) Run(ctx context.Context, id core.TaskID, spec core.TaskSpec, prog
 	return r
 }
 
-// commit records the job of a step, or finds it recorded. While the region takes
-// no more jobs it waits.
+// underWay returns the jobs of steps that have neither ended nor failed, in order.
+func (f *flow) underWay() []core.TaskID {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Sorted(maps.Keys(f.open))
+}
+
+// commit records the job of a step, in the name of who submitted the workflow, or finds
+// it recorded. While the region takes no more jobs it waits.
 func (f *flow) commit(ctx context.Context, id core.TaskID, spec core.TaskSpec) (*execution, *core.Failure) {
+	spec.Submitter = f.x.job.Spec.Submitter
+	if err := wire.Head(spec).Spec(json.RawMessage("{}")).Validate(); err != nil { // nobody could be offered it
+		return nil, &core.Failure{Reason: core.ReasonInvalidInput, Message: "the step's task: " + err.Error()}
+	}
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		job := jobs.NewJob(id, spec, f.x.job.Gateway, time.Now().UTC())
 		job.Regions = f.x.job.Regions
@@ -205,17 +225,25 @@ func (v *Validator) steps(job jobs.Job) (json.RawMessage, error) {
 	if job.Spec.Type != workflow.Type {
 		return nil, core.Errorf(core.NotFound, "taskId", "task %s is not a workflow", job.ID).WithHint("see it with: tenzro task get " + string(job.ID))
 	}
+	states, _ := v.stepStates(job)
+	return json.Marshal(states)
+}
+
+// stepStates returns the steps of a workflow, and what runs it here, nil when nothing
+// does.
+func (v *Validator) stepStates(job jobs.Job) ([]workflow.StepStatus, *flow) {
 	v.mu.Lock()
 	x := v.runs[job.ID]
 	v.mu.Unlock()
 	if x != nil {
 		if f := x.flowOf(); f != nil {
-			return json.Marshal(f.runner.Snapshot())
+			return f.runner.Snapshot(), f
 		}
 	}
+	states := []workflow.StepStatus{}
 	record, err := v.deps.Journal.Get(workflow.RecordID(v.deps.Region(), job.ID))
-	if err != nil || record.State != jobs.Completed || record.Spec.Type != taskWorkflowRecord {
-		return json.RawMessage("[]"), nil
+	if err == nil && record.State == jobs.Completed && record.Spec.Type == taskWorkflowRecord && json.Unmarshal(record.Result.Result, &states) != nil {
+		states = []workflow.StepStatus{}
 	}
-	return record.Result.Result, nil
+	return states, nil
 }

@@ -70,7 +70,7 @@ func TestWorkflow(t *testing.T) {
 		for n := range 3 {
 			all = append(all, r.worker(n, 1, nil).id.ID())
 		}
-		spec := core.TaskSpec{Type: workflow.Type, Data: example}
+		spec := core.TaskSpec{Type: workflow.Type, Data: example, Submitter: "alice"}
 		j := r.offer(jobID, spec)
 		if got := j.completed(); got != "55" {
 			t.Errorf("the workflow gives %s", got)
@@ -92,7 +92,7 @@ func TestWorkflow(t *testing.T) {
 			t.Error(got)
 		}
 		job, err := r.journal.Get(steps[3].TaskID)
-		if err != nil || job.State != jobs.Completed || job.Spec.Type != vector.Type || string(job.Result.Result) != "55" {
+		if err != nil || job.State != jobs.Completed || job.Spec.Type != vector.Type || job.Spec.Submitter != "alice" || string(job.Result.Result) != "55" {
 			t.Errorf("the last step's own job: %+v, %v", job, err)
 		}
 		if home, ok := steps[3].TaskID.Home(); !ok || home != east {
@@ -495,6 +495,32 @@ func TestWorkflowCancelledEarly(t *testing.T) {
 		}
 		if res := ticket.Run(t.Context(), graphOf(squares(1)).Data, func(float64) {}); res.Failure == nil || res.Failure.Reason != core.ReasonCancelled {
 			t.Errorf("result %+v", res)
+		}
+		r.idle()
+	})
+}
+
+// TestWhyOfWorkflow: a workflow is where its tasks are: it is told why one of them waits,
+// and in the end how many steps were done.
+func TestWhyOfWorkflow(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		spec := graphOf(`{"id":"m","map":{"over":[1,2,3]},"task":{"type":"compute","data":{"input":[{"$item":true}],"operations":["sum"]},"queueTimeoutMs":600000}}`,
+			`{"id":"s","reduce":{"from":"m","operations":["sum"]}}`)
+		j := r.offer(jobID, spec)
+		settle()
+		why, err := r.v.Why(jobID)
+		if err != nil || !strings.HasPrefix(why.Because, "it runs: 0 of 2 steps done, 3 tasks under way; of task us-east-") || !strings.Contains(why.Because, "no worker is linked to region us-east") {
+			t.Errorf("without a worker: %+v, %v", why, err)
+		}
+		if !slices.Contains(why.Helps, "start a worker for the region: tenzro run --role local") || !slices.Contains(why.Helps, "see every step: tenzro workflow get "+string(jobID)) {
+			t.Errorf("what helps: %q", why.Helps)
+		}
+		r.worker(1, 1, nil)
+		if got := j.completed(); got != `{"s":6}` {
+			t.Errorf("the workflow gives %s", got)
+		}
+		if why, err := r.v.Why(jobID); err != nil || !strings.HasPrefix(why.Because, "the workflow is done: 2 steps, in ") {
+			t.Errorf("done: %+v, %v", why, err)
 		}
 		r.idle()
 	})
