@@ -92,10 +92,10 @@ func TestBadInput(t *testing.T) {
 		global := n.Global.In(t)
 		million := strings.TrimSuffix(strings.Repeat("1,", 1_000_000), ",")
 		for body, field := range map[string]string{
-			`{"steps":[{"id":"a","after":["b"],"task":` + documentedTask + `},{"id":"b","after":["a"],"task":` + documentedTask + `}]}`: "steps[0]",
-			`{"steps":[{"id":"a","after":["nobody"],"task":` + documentedTask + `}]}`:                                                   "steps[0].after[0]",
+			`{"steps":[{"id":"a","after":["b"],"task":` + documentedTask + `},{"id":"b","after":["a"],"task":` + documentedTask + `}]}`:    "steps[0]",
+			`{"steps":[{"id":"a","after":["nobody"],"task":` + documentedTask + `}]}`:                                                      "steps[0].after[0]",
 			`{"steps":[{"id":"a","task":{"type":"compute","data":{"input":[1],"operations":["sum"]},"deadline":"2020-01-01T00:00:00Z"}}]}`: "steps[0].task.deadline",
-			`{"steps":[{"id":"a","map":{"over":[` + million + `]},"task":` + documentedTask + `}]}`:                                     "steps[0].map.over",
+			`{"steps":[{"id":"a","map":{"over":[` + million + `]},"task":` + documentedTask + `}]}`:                                        "steps[0].map.over",
 		} {
 			if p := refusal(t, global.Post("/api/v1/workflows", body)); p.Field != field {
 				t.Errorf("%.60s: field %q, %q; want %q", body, p.Field, p.Detail, field)

@@ -340,8 +340,7 @@ func (s *sim) report(horizon time.Duration) Report {
 	return r
 }
 
-// calm is what must hold when nothing went wrong: every task is taken, and every
-// part that was computed has one receipt.
+// calm is what must hold when nothing went wrong: every task is taken and answered for.
 func (s *sim) calm(v history.Verdict) {
 	if v.Refused > 0 || v.InDoubt > 0 {
 		s.violated("without any fault %d tasks were refused and %d calls failed", v.Refused, v.InDoubt)

@@ -95,3 +95,22 @@ done       squares 100/100
 		t.Errorf("printed:\n%s\nwant:\n%s", out.String(), want)
 	}
 }
+
+// TestMisses: a node that was reached may be away for ten seconds; one that says no, or
+// never answered, is not asked again.
+func TestMisses(t *testing.T) {
+	away, no := core.Errorf(core.Unavailable, "node", "no answer"), core.Errorf(core.NotFound, "taskId", "unknown")
+	var reached misses
+	for i := range maxMissed {
+		if !reached.pardon(away) {
+			t.Fatalf("miss %d is the last", i)
+		}
+	}
+	if reached.pardon(away) {
+		t.Errorf("%d misses are pardoned", maxMissed+1)
+	}
+	never, refused := misses(maxMissed), misses(0)
+	if never.pardon(away) || refused.pardon(no) {
+		t.Error("who never answered, or refused, is asked again")
+	}
+}

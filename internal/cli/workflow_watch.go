@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,8 +19,21 @@ import (
 	"github.com/tenzro/tenzro/jobs/workflow"
 )
 
-// watchEvery is the pause between two looks at a workflow.
-const watchEvery = 500 * time.Millisecond
+const (
+	// watchEvery is the pause between two looks at a workflow.
+	watchEvery = 500 * time.Millisecond
+	// maxMissed is how many looks in a row may fail because the node does not answer.
+	maxMissed = 20
+)
+
+// misses counts looks that failed.
+type misses int
+
+// pardon reports whether another look may follow one that failed.
+func (m *misses) pardon(err error) bool {
+	*m++
+	return errors.Is(err, core.Unavailable) && *m <= maxMissed
+}
 
 // workflowWatch asks again and again, shows what changed, and ends with the
 // result as `task result` does.
@@ -31,18 +45,22 @@ func (s *shell) workflowWatch(c *ucli.Context) error {
 	view := s.view(c)
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
+	missed := misses(maxMissed) // who was never reached is not waited for
 	for {
 		answer, err := cl.Get(c.Context, client.WorkflowPath(id), nil)
-		if err != nil {
+		if err != nil && !missed.pardon(err) {
 			return err
 		}
-		now, err := client.Decode[workflow.Status](answer)
-		if err != nil {
-			return err
-		}
-		view.show(answer, now)
-		if now.Status.Final() {
-			return s.endWatch(c, cl, now)
+		if err == nil {
+			missed = 0
+			now, err := client.Decode[workflow.Status](answer)
+			if err != nil {
+				return err
+			}
+			view.show(answer, now)
+			if now.Status.Final() {
+				return s.endWatch(c, cl, now)
+			}
 		}
 		select {
 		case <-ticker.C:

@@ -152,8 +152,9 @@ func (b *bench) traffic(ctx context.Context) error {
 			cell := func(n float64) string { return fmt.Sprintf("%.3f", n/jobs) }
 			t.Add(c.Workers(), inFlight, cell(done.Frames), cell(done.Messages), cell(done.Gossip), cell(done.Streams), cell(done.Connections))
 			if c == b.big {
-				b.report.Row(report.AtMost(fmt.Sprintf("frames per job, %d in flight, %d workers", inFlight, c.Workers()),
-					cell(done.Frames), "-", done.Frames/jobs, 6, ""))
+				of := fmt.Sprintf("per job, %d in flight, %d workers", inFlight, c.Workers())
+				b.report.Row(report.AtMost("frames "+of, cell(done.Frames), "-", done.Frames/jobs, 6, ""),
+					report.AtMost("messages "+of, cell(done.Messages), "-", done.Messages/jobs, 6, ""))
 			}
 		}
 	}

@@ -131,6 +131,7 @@ func (b *bench) trafficRows(alone, all cluster.Counters) {
 		report.AtMost("streams opened per job", count(all.Streams), "-", all.Streams/jobs, 0.05, ""),
 		report.AtMost("dials per job", count(all.Connections), "-", all.Connections/jobs, 0, ""),
 		report.AtMost(fmt.Sprintf("frames per job, one at a time, %d workers", b.plan.workers[0]), fmt.Sprintf("%.2f", alone.Frames/serial), "-", alone.Frames/serial, 6, ""),
+		report.AtMost(fmt.Sprintf("messages per job, one at a time, %d workers", b.plan.workers[0]), fmt.Sprintf("%.2f", alone.Messages/serial), "-", alone.Messages/serial, 6, ""),
 		report.AtMost("gossip messages per job, in a burst", count(all.Gossip-alone.Gossip), "-", round(per(all.Gossip-alone.Gossip, jobs-serial)), 0, ""))
 }
 
