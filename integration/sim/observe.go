@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"fmt"
 	"sync"
 	"time"
 
@@ -43,12 +42,12 @@ type ledger struct {
 	offers  map[*workLife]map[wire.LeaseID]uint64 // with which epoch they came
 	leaders map[uint64]string
 	kept    map[jobs.Key]uint64 // parts that were in the journal when an epoch began
-	paidFor map[jobs.Key]map[string]bool
+	paidFor map[jobs.Key]string // the worker
 	units   int64
 }
 
 func newLedger(s *sim) *ledger {
-	return &ledger{s: s, runs: map[jobs.Key][]run{}, leaders: map[uint64]string{}, kept: map[jobs.Key]uint64{}, paidFor: map[jobs.Key]map[string]bool{},
+	return &ledger{s: s, runs: map[jobs.Key][]run{}, leaders: map[uint64]string{}, kept: map[jobs.Key]uint64{}, paidFor: map[jobs.Key]string{},
 		offers: map[*workLife]map[wire.LeaseID]uint64{}}
 }
 
@@ -100,20 +99,17 @@ func (g *ledger) ran(l *workLife, o *wire.JobOffer) {
 	}
 }
 
-// paid: a worker got a receipt.
+// paid: a worker got a receipt. A part has one, whoever ran it and whoever leads.
 func (g *ledger) paid(worker string, m *wire.JobReward) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, e := range m.Entries {
 		k := jobs.Key{Task: e.TaskID, Index: e.Index}
-		if g.paidFor[k] == nil {
-			g.paidFor[k] = map[string]bool{}
+		if first, paid := g.paidFor[k]; paid {
+			g.s.violated("%s was given a receipt for part %d of %s, for which %s had one", worker, e.Index, e.TaskID, first)
+			continue
 		}
-		who := fmt.Sprint(worker, " ", m.Coordinator)
-		if g.paidFor[k][who] {
-			g.s.violated("%s was given a second receipt for part %d of %s by the same coordinator", worker, e.Index, e.TaskID)
-		}
-		g.paidFor[k][who] = true
+		g.paidFor[k] = worker
 	}
 }
 
