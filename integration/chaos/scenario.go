@@ -126,6 +126,7 @@ func (o Options) plan(s Scenario) Plan {
 	}
 	p.Terms.StrictKeys = o.AnyGateway
 	p.Topology.Group = p.Topology.Group || o.Group
+	p.Topology.Walled = p.Topology.Walled || slices.ContainsFunc(p.Faults, func(f string) bool { return strings.HasPrefix(f, cut) })
 	if slices.ContainsFunc(p.Faults, func(f string) bool { return strings.Contains(f, "leader") }) {
 		p.Topology.Group, p.Topology.Coordinators = true, max(3, p.Topology.Coordinators)
 	}

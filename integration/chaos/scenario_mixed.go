@@ -17,7 +17,7 @@ type mixedScenario struct{}
 func (mixedScenario) Name() string { return "mixed" }
 
 func (mixedScenario) About() string {
-	return "faults drawn by the seed, up to two at a time, any of -faults kill-K and freeze-K for K worker, gateway, coordinator, leader"
+	return "a network of ten; faults drawn by the seed, up to two at a time, any of -faults kill-K and freeze-K for K worker, gateway, coordinator, leader, and cut-S for S half, few, oneway, which need root, ip, nft and tc and are among them where they can be made"
 }
 
 func (mixedScenario) Plan(short bool) Plan {
@@ -25,6 +25,9 @@ func (mixedScenario) Plan(short bool) Plan {
 		Load:  Load{Rate: 20, Duration: 5 * time.Minute, Work: Work{CPU: 20 * time.Millisecond, Parts: 2}, Timeout: 3 * time.Minute},
 		Terms: history.Terms{Completed: 0.999}, Pause: 10 * time.Second, Warm: 20,
 		Faults: []string{"kill-worker", "freeze-worker", "kill-gateway", "freeze-gateway"}}
+	if !short && CanWall() == nil {
+		p.Faults = append(p.Faults, cut+"half", cut+"few", cut+"oneway")
+	}
 	if short {
 		p.Topology.Workers, p.Topology.Lease = 3, 2*time.Second
 		p.Load.Rate, p.Load.Duration, p.Pause, p.Warm = 10, 5*time.Second, 2*time.Second, 4
@@ -37,18 +40,18 @@ func (mixedScenario) faults() (all []string) {
 	for _, whom := range victims() {
 		all = append(all, kill+whom, freeze+whom)
 	}
-	return all
+	return append(all, cut+"half", cut+"few", cut+"oneway")
 }
 
-// The ways to hurt a node; whom follows.
-const kill, freeze = "kill-", "freeze-"
+// The ways to hurt a network: whom follows, or the shape of a cut.
+const kill, freeze, cut = "kill-", "freeze-", "cut-"
 
 // most is how many faults there are at a time.
 const most = 2
 
 // fault is one that goes on.
 type fault struct {
-	node *Node
+	cut  bool // of the network, which has one at a time
 	undo func(ctx context.Context) error
 }
 
@@ -64,7 +67,7 @@ func (mixedScenario) Inject(ctx context.Context, a *Arena) error {
 			open = open[1:]
 		}
 		kind := a.Plan.Faults[a.Rand.IntN(len(a.Plan.Faults))]
-		f, err := a.strike(ctx, kind)
+		f, err := a.strike(ctx, kind, open)
 		if errors.Is(err, errNobody) && len(open) > 0 {
 			continue // all of the kind are hurt already: one goes on when its turn comes
 		}
@@ -85,15 +88,21 @@ func (mixedScenario) Inject(ctx context.Context, a *Arena) error {
 	return ctx.Err()
 }
 
-// strike hurts a node of the kind that the fault names.
-func (a *Arena) strike(ctx context.Context, kind string) (fault, error) {
+// strike does what a fault names, beside those that go on.
+func (a *Arena) strike(ctx context.Context, kind string, open []fault) (fault, error) {
+	if shape, ok := strings.CutPrefix(kind, cut); ok {
+		if slices.ContainsFunc(open, func(f fault) bool { return f.cut }) {
+			return fault{}, errNobody
+		}
+		return fault{cut: true, undo: a.Heal}, a.cut(ctx, shape)
+	}
 	whom, killed := strings.CutPrefix(kind, kill)
 	victim, err := a.victim(ctx, strings.TrimPrefix(whom, freeze))
 	if err != nil {
 		return fault{}, err
 	}
 	if killed {
-		return fault{victim, func(ctx context.Context) error { return a.Restart(ctx, victim) }}, a.Kill(ctx, victim)
+		return fault{undo: func(ctx context.Context) error { return a.Restart(ctx, victim) }}, a.Kill(ctx, victim)
 	}
-	return fault{victim, func(context.Context) error { return a.Thaw(victim) }}, a.Freeze(victim)
+	return fault{undo: func(context.Context) error { return a.Thaw(victim) }}, a.Freeze(victim)
 }

@@ -78,10 +78,10 @@ func (partitionScenario) Plan(short bool) Plan {
 
 func (partitionScenario) faults() []string { return []string{"half", "few", "oneway", "flapping"} }
 
-// Inject applies each chosen cut in turn, with as long a rest after it.
+// Inject applies each chosen cut in turn for the plan's pause, with as long a rest after it.
 func (partitionScenario) Inject(ctx context.Context, a *Arena) error {
 	for _, shape := range a.Plan.Faults {
-		if err := a.cut(ctx, shape); err != nil {
+		if err := a.divide(ctx, shape); err != nil {
 			return fmt.Errorf("partition %s: %w", shape, err)
 		}
 		if err := a.Heal(ctx); err != nil {
@@ -92,7 +92,19 @@ func (partitionScenario) Inject(ctx context.Context, a *Arena) error {
 	return ctx.Err()
 }
 
-// cut makes one partition and keeps it for the plan's pause.
+// divide makes one partition and keeps it for the plan's pause.
+func (a *Arena) divide(ctx context.Context, shape string) error {
+	if shape != "flapping" {
+		err := a.cut(ctx, shape)
+		a.Pause(ctx, a.Plan.Pause)
+		return err
+	}
+	few, many := a.sides(max(1, len(a.Net.Nodes)/2))
+	a.hit("partition "+shape, few...)
+	return a.flap(ctx, few, many)
+}
+
+// cut makes one partition that lasts until Heal.
 func (a *Arena) cut(ctx context.Context, shape string) error {
 	size := len(a.Net.Nodes) / 2
 	if shape == "few" {
@@ -102,17 +114,11 @@ func (a *Arena) cut(ctx context.Context, shape string) error {
 	a.hit("partition "+shape, few...)
 	switch shape {
 	case "half", "few":
-		err := a.Split(ctx, few, many)
-		a.Pause(ctx, a.Plan.Pause)
-		return err
+		return a.Split(ctx, few, many)
 	case "oneway":
-		err := a.Deafen(ctx, few, many)
-		a.Pause(ctx, a.Plan.Pause)
-		return err
-	case "flapping":
-		return a.flap(ctx, few, many)
+		return a.Deafen(ctx, few, many)
 	}
-	return errors.New("cuts are half, few, oneway and flapping")
+	return errors.New("cuts are half, few and oneway")
 }
 
 // flap cuts and heals in turns, ten times in all.

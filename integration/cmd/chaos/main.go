@@ -3,6 +3,7 @@
 // with 1 when an invariant broke, 2 when the flags are wrong, 3 when the machine
 // cannot do what the scenario needs (network namespaces, small volumes).
 //
+//	go run ./integration/cmd/chaos
 //	go run ./integration/cmd/chaos -scenario workers
 //	go run ./integration/cmd/chaos -scenario rounds -jobs 0 -rounds 50 -lease 5s
 //	go run ./integration/cmd/chaos -scenario mixed -seed 7 -duration 10m -faults kill-worker,freeze-gateway -o json
@@ -89,7 +90,7 @@ func (c *command) flags(errs io.Writer) *flag.FlagSet {
 	f := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	f.SetOutput(errs)
 	o := &c.options
-	f.StringVar(&c.scenario, "scenario", "workers", "what happens: one of those below")
+	f.StringVar(&c.scenario, "scenario", "mixed", "what happens: one of those below")
 	f.Uint64Var(&o.Seed, "seed", 0, "of the faults; 0 draws one and prints it")
 	f.IntVar(&o.Jobs, "jobs", 0, "how many jobs come; 0: the scenario's number")
 	f.DurationVar(&o.Duration, "duration", 0, "how long jobs come, instead of a number of them")

@@ -17,7 +17,7 @@ func TestFlags(t *testing.T) {
 	}{
 		{[]string{"-help"}, exitHeld, "Scenarios:"},
 		{[]string{"-scenario", "peace"}, exitUsage, `no scenario "peace"`},
-		{[]string{"-faults", "bogus"}, exitUsage, "-faults: scenario workers has no faults to choose from"},
+		{[]string{"-scenario", "workers", "-faults", "bogus"}, exitUsage, "-faults: scenario workers has no faults to choose from"},
 		{[]string{"-scenario", "mixed", "-faults", "kill-worker,kill-"}, exitUsage, `knows no fault "kill-"; there are [kill-worker freeze-worker`},
 		{[]string{"-scenario", "loss", "-faults", "50"}, exitUsage, "there are [10 30 1mbit]"},
 		{[]string{"-o", "xml"}, exitUsage, "text or json"},
