@@ -126,7 +126,7 @@ func (c *counting) Sign(d Domain, parts ...[]byte) []byte {
 }
 
 // TestProofSigner: proofs that many goroutines have at once take fewer signatures than
-// they are, none is lost, and one that comes by itself is signed alone.
+// they are, none is lost, and each is blinded by a nonce of its own.
 func TestProofSigner(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that all are ready before one signs
 	id := &counting{Signer: FromSeed(seed(1))}

@@ -120,13 +120,7 @@ func (f *flow) Run(ctx context.Context, id core.TaskID, spec core.TaskSpec, prog
 	if failure != nil {
 		return jobs.FailedResult(id, failure)
 	}
-	f.mu.Lock()
-	f.open[id] = struct{}{}
-	f.mu.Unlock()
-	r := job.run(ctx, progress)
-	f.mu.Lock()
-	delete(f.open, id)
-	f.mu.Unlock()
+	r := f.runJob(ctx, job, progress)
 	if r.Status != core.TaskCompleted {
 		return r
 	}
@@ -142,6 +136,19 @@ func (f *flow) Run(ctx context.Context, id core.TaskID, spec core.TaskSpec, prog
 		f.regions = appendNew(f.regions, region, maxRegionsShown)
 	}
 	return r
+}
+
+// runJob runs the job of a step, which is under way meanwhile.
+func (f *flow) runJob(ctx context.Context, job *execution, progress func(float64)) core.TaskResult {
+	f.mu.Lock()
+	f.open[job.id()] = struct{}{}
+	f.mu.Unlock()
+	defer func() {
+		f.mu.Lock()
+		delete(f.open, job.id())
+		f.mu.Unlock()
+	}()
+	return job.run(ctx, progress)
 }
 
 // underWay returns the jobs of steps that have neither ended nor failed, in order.
