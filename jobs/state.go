@@ -66,9 +66,10 @@ type Job struct {
 	State    State
 	Created  time.Time
 	Updated  time.Time
-	Pool     Pool // who takes it together; empty when somebody can take it alone. Part of the record like Subtasks
-	Subtasks int  // planned: part of the record, so that a successor splits the same way
-	Done     int  // of them finished and accepted
+	Pool     Pool  // who takes it together; empty when somebody can take it alone. Part of the record like Subtasks
+	Subtasks int   // planned: part of the record, so that a successor splits the same way
+	Done     int   // of them finished and accepted
+	Worth    int64 // of each subtask, in units of work: what its worker's receipt says
 	Partial  float64
 	Attempts []core.Attempt // the last core.MaxAttemptsShown
 	Result   core.TaskResult

@@ -34,11 +34,12 @@ const (
 	SplitBrain       Bug = "split-brain"       // every coordinator is a majority
 	NoVerify         Bug = "no-verify"         // results count whatever their proof says
 	CancelUnrecorded Bug = "cancel-unrecorded" // a cancellation is confirmed and forgotten
+	ForgetDebts      Bug = "forget-debts"      // who takes over does not pay for what was done before
 )
 
 // Bugs returns the planted bugs.
 func Bugs() []Bug {
-	return []Bug{DropIdempotency, EarlyAck, EarlyEnd, SkipFsync, ForgetEpoch, LeadOn, LoudRetire, LoseParts, Resplit, SplitBrain, NoVerify, CancelUnrecorded}
+	return []Bug{DropIdempotency, EarlyAck, EarlyEnd, SkipFsync, ForgetEpoch, LeadOn, LoudRetire, LoseParts, Resplit, SplitBrain, NoVerify, CancelUnrecorded, ForgetDebts}
 }
 
 // late is how much later than it says a buggy journal records.
@@ -155,10 +156,27 @@ func (t buggyTaker) Answer(ctx context.Context, from core.NodeID, q *wire.JobQue
 
 // toWorker is a coordinator's end of its link to a worker.
 func (b Bug) toWorker(s *sim, link dispatch.Link) dispatch.Link {
-	if b == NoVerify {
+	switch b {
+	case NoVerify:
 		return &blind{link, s}
+	case ForgetDebts:
+		return &forgetful{link}
 	}
 	return link
+}
+
+// forgetful hears of no work that is finished.
+type forgetful struct{ dispatch.Link }
+
+// Recv implements dispatch.Link.
+func (l *forgetful) Recv(ctx context.Context) ([]wire.Body, error) {
+	bodies, err := l.Link.Recv(ctx)
+	for _, b := range bodies {
+		if m, ok := b.(*wire.Claim); ok {
+			m.Leases = slices.DeleteFunc(m.Leases, func(c wire.ClaimedLease) bool { return c.Finished })
+		}
+	}
+	return bodies, err
 }
 
 // blind makes every proof fit.

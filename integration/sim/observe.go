@@ -42,12 +42,11 @@ type ledger struct {
 	offers  map[*workLife]map[wire.LeaseID]uint64 // with which epoch they came
 	leaders map[uint64]string
 	kept    map[jobs.Key]uint64 // parts that were in the journal when an epoch began
-	paidFor map[jobs.Key]string // the worker
-	units   int64
+	paidFor map[jobs.Key]receipt
 }
 
 func newLedger(s *sim) *ledger {
-	return &ledger{s: s, runs: map[jobs.Key][]run{}, leaders: map[uint64]string{}, kept: map[jobs.Key]uint64{}, paidFor: map[jobs.Key]string{},
+	return &ledger{s: s, runs: map[jobs.Key][]run{}, leaders: map[uint64]string{}, kept: map[jobs.Key]uint64{}, paidFor: map[jobs.Key]receipt{},
 		offers: map[*workLife]map[wire.LeaseID]uint64{}}
 }
 
@@ -99,18 +98,42 @@ func (g *ledger) ran(l *workLife, o *wire.JobOffer) {
 	}
 }
 
-// paid: a worker got a receipt. A part has one, whoever ran it and whoever leads.
+// receipt is who has it, from whom, and what it says.
+type receipt struct {
+	worker string
+	from   core.NodeID
+	entry  wire.Reward
+}
+
+// paid: a worker got a receipt. A part has one, whoever ran it and whoever leads; only
+// the next leader, who cannot know whether it arrived, may give its worker the same.
 func (g *ledger) paid(worker string, m *wire.JobReward) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, e := range m.Entries {
 		k := jobs.Key{Task: e.TaskID, Index: e.Index}
-		if first, paid := g.paidFor[k]; paid {
-			g.s.violated("%s was given a receipt for part %d of %s, for which %s had one", worker, e.Index, e.TaskID, first)
+		first, twice := g.paidFor[k]
+		if twice && (first.worker != worker || first.entry != e || first.from == m.Coordinator) {
+			g.s.violated("%s was given a receipt for part %d of %s, for which %s had one", worker, e.Index, e.TaskID, first.worker)
 			continue
 		}
-		g.paidFor[k] = worker
+		g.paidFor[k] = receipt{worker, m.Coordinator, e}
 	}
+}
+
+// owed says since when a worker has done a part, if it has no receipt for it.
+func (g *ledger) owed(k jobs.Key, worker string) (since time.Duration, owed bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, paid := g.paidFor[k]; paid {
+		return 0, false
+	}
+	for _, r := range g.runs[k] {
+		if r.worker == worker {
+			since, owed = g.s.since(r.at), true
+		}
+	}
+	return since, owed
 }
 
 // repeated counts the runs beyond the first of each subtask, and complains of

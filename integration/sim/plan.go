@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -173,4 +174,25 @@ func (p *Plan) explains(from, to time.Duration) bool {
 		}
 	}
 	return false
+}
+
+// forfeits says whether faults may have kept a worker from showing what it did from
+// some moment on for as long as it keeps it: it died, or they went on for too long.
+func (p *Plan) forfeits(worker string, from time.Duration) bool {
+	const (
+		recovery = 5 * time.Second // elections and links that are made again, after each
+		kept     = 30 * time.Second
+		longest  = 10 * time.Second // that work takes
+	)
+	var cut time.Duration
+	for _, f := range p.Faults {
+		if f.At > from+longest+kept || f.At+f.For+recovery < from {
+			continue
+		}
+		if f.Kind == Crash && slices.Contains(f.Nodes, worker) {
+			return true
+		}
+		cut += f.For + recovery
+	}
+	return cut > kept-longest
 }

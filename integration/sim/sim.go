@@ -16,6 +16,8 @@ import (
 	"github.com/tenzro/tenzro/compute/vector"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/integration/history"
+	"github.com/tenzro/tenzro/jobs"
+	"github.com/tenzro/tenzro/jobs/dispatch"
 	"github.com/tenzro/tenzro/jobs/journal"
 	"github.com/tenzro/tenzro/keys"
 )
@@ -195,6 +197,7 @@ func (s *sim) check(ctx context.Context) time.Duration {
 	s.compare()
 	s.strays()
 	s.leaders()
+	s.receipts(ctx)
 	return horizon
 }
 
@@ -296,6 +299,26 @@ func (s *sim) leaders() {
 	}
 	if len(lead) != 1 {
 		s.violated("at the end %d coordinators run the region's jobs: %v", len(lead), lead)
+	}
+}
+
+// receipts wants one for every part of a job that completed, unless faults explain why
+// its worker has none.
+func (s *sim) receipts(ctx context.Context) {
+	wait(ctx, 2*dispatch.RewardDelay)
+	for _, j := range s.coords[0].now().group.List(journal.Filter{State: core.TaskCompleted, Limit: 10_000}) {
+		proofs := j.Result.Proofs
+		if j.Subtasks > 1 { // the first is of the merge
+			proofs = proofs[1:]
+		}
+		for i, p := range proofs {
+			for _, w := range s.workers {
+				since, owed := s.seen.owed(jobs.Key{Task: j.ID, Index: i}, w.name)
+				if owed && w.id.ID() == p.NodeID && !s.plan.forfeits(w.name, since) {
+					s.violated("%s has no receipt for part %d of %s, which it took at %s", w.name, i, j.ID, since)
+				}
+			}
+		}
 	}
 }
 

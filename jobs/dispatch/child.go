@@ -208,15 +208,22 @@ func (c *childLink) result(ctx context.Context, m *wire.JobResult) {
 	var u *jobs.Unit
 	var e *entry
 	var stashed bool
+	var repay func()
 	c.d.do(func(now time.Time) {
 		if u = c.d.board.Resulted(c.link.Peer(), m.Lease, now); u != nil {
 			e = c.d.owners[u.Key]
 			return
 		}
-		stashed = c.stash(m)
+		if stashed = c.stash(m); !stashed && c.claiming.ended[m.Lease] {
+			delete(c.claiming.ended, m.Lease)
+			repay = c.repay(m)
+		}
 	})
 	switch {
 	case stashed:
+		return
+	case repay != nil:
+		c.d.crew.run(repay)
 		return
 	case e == nil:
 		c.d.cfg.Metrics.verdict("late")
@@ -267,7 +274,7 @@ func (c *childLink) settle(ctx context.Context, e *entry, u *jobs.Unit, m *wire.
 		if r, ok := e.owner.(Recorder); ok && !r.Recorded(u) {
 			return
 		}
-		c.creditIn(epoch, u, m)
+		c.creditIn(epoch, func() { c.credit(u, m) })
 	})
 }
 
@@ -306,14 +313,14 @@ func (c *childLink) refuse(e *entry, u *jobs.Unit, m *wire.JobResult, err error)
 	})
 }
 
-// creditIn credits a result that was accepted in an epoch, unless that has ended:
-// then its owner may not have been able to record it.
-func (c *childLink) creditIn(epoch uint64, u *jobs.Unit, m *wire.JobResult) {
+// creditIn has a result credited that was accepted in an epoch, unless that has
+// ended: then its owner may not have been able to record it.
+func (c *childLink) creditIn(epoch uint64, credit func()) {
 	over := func() bool { now, leads := c.d.Leading(); return !leads || now != epoch }
 	if over() {
 		return
 	}
-	if c.credit(u, m); over() {
+	if credit(); over() {
 		c.rewards.discard()
 	}
 }
@@ -325,14 +332,19 @@ func (c *childLink) credit(u *jobs.Unit, m *wire.JobResult) {
 		return
 	}
 	c.d.cfg.Metrics.verdict("accepted")
-	good := &wire.JobVerify{TaskID: u.Key.Task, Index: u.Index, Accepted: true}
 	if u.Class != wire.ClassSubtask || len(m.Proofs) == 0 {
-		c.rewards.add(good)
+		c.rewards.add(&wire.JobVerify{TaskID: u.Key.Task, Index: u.Index, Accepted: true})
 		return
 	}
-	hash := m.Proofs[0].OutputHash // verified: it is the output's
-	c.rewards.add(good, wire.Reward{TaskID: u.Key.Task, Index: u.Index, Units: max(1, u.Weight), OutputHash: hash})
+	c.pay(m, max(1, u.Weight))
 	c.d.judge(c.link.Peer(), Delivered, m.Lease)
+}
+
+// pay adds a verdict and a receipt to those that wait. The proof was verified: its
+// digest is the output's.
+func (c *childLink) pay(m *wire.JobResult, units int64) {
+	c.rewards.add(&wire.JobVerify{TaskID: m.TaskID, Index: m.Index, Accepted: true},
+		wire.Reward{TaskID: m.TaskID, Index: m.Index, Units: units, OutputHash: m.Proofs[0].OutputHash})
 }
 
 // bounded makes a text fit into a message.

@@ -211,7 +211,7 @@ func TestHostileClaims(t *testing.T) {
 				a := r.leader(101)
 				a.lead(2)
 				a.resume(unit(0))
-				a.d.Resumed()
+				a.d.Resumed(nil)
 				w := a.raw(1)
 				for i := range c.claims {
 					w.send(&c.claims[i])

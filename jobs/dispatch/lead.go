@@ -26,13 +26,20 @@ type leadership struct {
 	bytes  int // stashed results
 	until  time.Time
 	timer  *time.Timer // ends early
+	owed   Owed        // set once every unit has been resumed; may be nil
 }
+
+// Owed returns the units of work that child is owed for a result which an earlier
+// epoch accepted from it: the result is recorded, and its receipt may have been lost
+// with who led then. 0 for any other result. It may wait for a disk.
+type Owed func(child core.NodeID, m *wire.JobResult) (units int64)
 
 // claiming is where a child is in its answer to an Adopt.
 type claiming struct {
 	epoch  uint64 // of the Adopt that is not answered completely; 0 = none
 	leases int    // claimed so far
 	early  map[wire.LeaseID]earlyKey
+	ended  map[wire.LeaseID]bool // finished ones of units that are not here; their results follow
 }
 
 // earlyKey is the work that a claim is about.
@@ -144,10 +151,11 @@ func (d *Dispatcher) Resume(u jobs.Unit, owner Owner) error {
 }
 
 // Resumed says that every unit of earlier epochs has been resumed: a claim for
-// any other is handed over at once, and not kept for the TTL of a lease.
-func (d *Dispatcher) Resumed() {
+// any other is handed over at once, and not kept for the TTL of a lease; for finished
+// work owed is asked first. nil: nothing is owed.
+func (d *Dispatcher) Resumed(owed Owed) {
 	d.mu.Lock()
-	d.lead.until = time.Time{}
+	d.lead.until, d.lead.owed = time.Time{}, owed
 	epoch := d.lead.epoch
 	d.mu.Unlock()
 	d.lapse(epoch)
@@ -157,7 +165,7 @@ func (d *Dispatcher) Resumed() {
 func (d *Dispatcher) askClaims(c *childLink) {
 	c.claiming = claiming{}
 	if d.lead.on && d.lead.epoch > 0 {
-		c.claiming = claiming{epoch: d.lead.epoch, early: map[wire.LeaseID]earlyKey{}}
+		c.claiming = claiming{epoch: d.lead.epoch, early: map[wire.LeaseID]earlyKey{}, ended: map[wire.LeaseID]bool{}}
 		_ = c.link.Send(&wire.Adopt{Region: d.lead.region, Epoch: d.lead.epoch})
 	}
 }
@@ -217,6 +225,8 @@ func (d *Dispatcher) answer(c *childLink, claim jobs.Claim, now time.Time) (star
 		e := d.owners[u.Key]
 		return func() { e.during(func() { e.owner.Started(u.Key, id, claim.Attempt) }) }
 	case got == jobs.ClaimUnknown && d.keepEarly(c, claim, now):
+	case got == jobs.ClaimUnknown && claim.Finished && d.lead.owed != nil:
+		c.claiming.ended[claim.Lease] = true
 	default:
 		c.handOver(claim.Lease)
 	}
@@ -265,7 +275,30 @@ func (d *Dispatcher) lapse(epoch uint64) {
 	}
 	for k, e := range d.lead.early {
 		d.takeEarly(k)
-		e.child.handOver(e.claim.Lease)
+		switch c := e.child; {
+		case !e.claim.Finished || d.lead.owed == nil:
+			c.handOver(e.claim.Lease)
+		case e.result != nil:
+			d.crew.run(c.repay(e.result))
+		default:
+			c.claiming.ended[e.claim.Lease] = true
+		}
+	}
+}
+
+// repay returns what is left to do about the result of finished work whose unit is
+// not here: it has the verdict and the receipt that it is owed, or is handed over.
+// Called with mu held; the answer is called without.
+func (c *childLink) repay(m *wire.JobResult) func() {
+	owed, epoch := c.d.lead.owed, c.d.lead.epoch
+	return func() {
+		units := owed(c.link.Peer(), m)
+		if units < 1 {
+			c.handOver(m.Lease)
+			return
+		}
+		c.d.cfg.Metrics.claim("repaid")
+		c.creditIn(epoch, func() { c.pay(m, units) })
 	}
 }
 

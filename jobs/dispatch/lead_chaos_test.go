@@ -100,7 +100,7 @@ func comeAndGo(t *testing.T, r *rig, rnd *rand.Rand) {
 				t.Fatal(err)
 			}
 		}
-		all[c].d.Resumed()
+		all[c].d.Resumed(nil)
 		for i := range perRound {
 			u := unit(round*perRound + i)
 			rec.mu.Lock()

@@ -149,7 +149,7 @@ func TestGoneForGood(t *testing.T) {
 		w, v := r.member(1, 1, u), r.member(2, 1)
 		a := r.leader(101)
 		a.lead(1)
-		a.d.Resumed()
+		a.d.Resumed(nil)
 		link := w.joins(a)
 		a.submit(u)
 		settle(time.Second)

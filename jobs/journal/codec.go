@@ -33,42 +33,47 @@ const (
 	entryBatch                         // batchHead, other entries as the blob, each behind its length: since version 2
 )
 
-// versionOf is the version that an entry of a kind carries: the one that brought
-// it, so that a journal without the newer kinds can be read by older programs.
-func versionOf(k entryKind) byte {
+// Versions with which what older programs could not keep came in: a proof that shares
+// its signature, in a part or an end, and what the parts of a job are worth.
+const (
+	sharedVersion = 4
+	worthVersion  = 5
+)
+
+// versionsOf are those that an entry of a kind may carry: first the one that brought
+// it, so that a journal without newer things can be read by older programs.
+func versionsOf(k entryKind) []byte {
 	switch k {
+	case entryAccepted:
+		return []byte{1, worthVersion}
+	case entryPart:
+		return []byte{1, sharedVersion}
+	case entryEnded:
+		return []byte{1, sharedVersion, worthVersion}
 	case entryTaken, entryReleased:
-		return 3
+		return []byte{3}
 	case entryBatch:
-		return 2
+		return []byte{2}
 	}
-	return 1
+	return []byte{1}
 }
-
-// sharedVersion is the version that a part or an end carries with a proof that shares
-// its signature, which older programs could not keep.
-const sharedVersion = 4
-
-// evidence is a head with proofs in it.
-type evidence interface{ proofs() []core.Proof }
-
-func (h partHead) proofs() []core.Proof { return []core.Proof{h.Proof} }
-func (r record) proofs() []core.Proof   { return r.Result.Proofs }
 
 // versionWith returns the version that an entry of a kind carries with its head.
 func versionWith(k entryKind, head any) byte {
-	if e, ok := head.(evidence); ok && slices.ContainsFunc(e.proofs(), func(p core.Proof) bool { return len(p.Inclusion) > 0 }) {
+	var proofs []core.Proof
+	switch h := head.(type) {
+	case partHead:
+		proofs = []core.Proof{h.Proof}
+	case record:
+		if h.Worth > 0 {
+			return worthVersion
+		}
+		proofs = h.Result.Proofs
+	}
+	if slices.ContainsFunc(proofs, func(p core.Proof) bool { return len(p.Inclusion) > 0 }) {
 		return sharedVersion
 	}
-	return versionOf(k)
-}
-
-// newestOf returns the newest version that an entry of a kind may carry.
-func newestOf(k entryKind) byte {
-	if k == entryPart || k == entryEnded {
-		return sharedVersion
-	}
-	return versionOf(k)
+	return versionsOf(k)[0]
 }
 
 // batchHead says how many entries a batch has: at least one, no batch among them.
@@ -122,7 +127,8 @@ func splitEntry(b []byte) (rawEntry, error) {
 	if len(b) < 2 {
 		return rawEntry{}, core.Errorf(core.Corrupt, "journal", "an entry of the log has %d bytes", len(b))
 	}
-	if newest := newestOf(entryKind(b[1])); b[0] > newest {
+	versions := versionsOf(entryKind(b[1]))
+	if newest := versions[len(versions)-1]; b[0] > newest {
 		return rawEntry{}, core.Errorf(core.Unsupported, "journal", "an entry of the log has version %d; this program knows none above %d", b[0], newest).
 			WithHint("start the version of tenzro that wrote it")
 	}
@@ -131,7 +137,7 @@ func splitEntry(b []byte) (rawEntry, error) {
 	if e.head, rest, ok = cutSized(rest, maxHead); ok {
 		e.blob, rest, ok = cutSized(rest, maxBlob)
 	}
-	if !ok || len(rest) != 0 || e.kind < entryFounded || e.kind > entryBatch || b[0] != versionOf(e.kind) && b[0] != newestOf(e.kind) {
+	if !ok || len(rest) != 0 || e.kind < entryFounded || e.kind > entryBatch || !slices.Contains(versions, b[0]) {
 		return rawEntry{}, core.Errorf(core.Corrupt, "journal", "an entry of the log with kind %d and %d bytes is damaged", b[1], len(b))
 	}
 	return e, nil

@@ -25,7 +25,7 @@ func sampleJob(state jobs.State) jobs.Job {
 	j := jobs.NewJob("us-east-0190b5a4-7e3c-7cc0-8000-000000000001", core.TaskSpec{Type: "compute", Data: []byte(` {"n" : 1}`), Parallelism: 2,
 		Priority: -3, Deadline: at.Add(time.Hour), Submitter: "alice"}, "gateway", at)
 	j.Regions, j.SpecHash = []core.RegionID{"us-east", "eu-west"}, core.Sum([]byte("spec"))
-	j.State, j.Subtasks, j.Done, j.Partial = state, 2, 1, 0.5
+	j.State, j.Subtasks, j.Done, j.Worth, j.Partial = state, 2, 1, 300, 0.5
 	j.Pool = jobs.NewPool([]core.NodeID{"w1", "w2"})
 	j.Attempts = []core.Attempt{{Index: 1, Attempt: 1, Worker: "w1", Started: at, Outcome: "ok"}}
 	if state.Final() {
@@ -53,12 +53,14 @@ func samples(t testing.TB) map[string][]byte {
 		return b
 	}
 	at := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
+	unpriced := func(j jobs.Job) jobs.Job { j.Worth = 0; return j }
 	return map[string][]byte{
 		"founded":  must(appendEntry(nil, entryFounded, foundedHead{Group: "00112233445566778899aabbccddeeff"}, nil)),
-		"accepted": must(encodeAccepted(sampleJob(jobs.Committed))),
+		"accepted": must(encodeAccepted(unpriced(sampleJob(jobs.Committed)))),
 		"part":     must(encodePart("us-east-1", jobs.Part{Index: 3, Output: []byte("{ }"), Proof: core.Proof{NodeID: "w1"}, Region: "eu-west"})),
 		"shared":   must(encodePart("us-east-1", jobs.Part{Index: 3, Output: []byte("{ }"), Proof: core.Proof{NodeID: "w1", Inclusion: []byte{0, 2}}})),
-		"ended":    must(encodeEnded(sampleJob(jobs.Completed))),
+		"ended":    must(encodeEnded(unpriced(sampleJob(jobs.Completed)))),
+		"worth":    must(encodeEnded(sampleJob(jobs.Completed))),
 		"forgot":   must(appendEntry(nil, entryForgot, forgotHead{Created: at, ID: "us-east-1"}, nil)),
 		"taken":    must(encodeTaken(sampleTaken())),
 		"released": must(appendEntry(nil, entryReleased, releasedHead{ID: "us-east-1", Index: 3, Lease: 12884901929}, nil)),
@@ -123,12 +125,14 @@ func TestEntryKeepsEverything(t *testing.T) {
 	}
 }
 
-// TestVersionOfProofs: what has a proof that shares its signature is of a version that
-// programs refuse which would lose it; everything else they can still read.
-func TestVersionOfProofs(t *testing.T) {
-	alone, shared := sampleJob(jobs.Completed), sampleJob(jobs.Completed)
+// TestVersions: what has a proof that shares its signature, or says what its parts are
+// worth, is of a version that programs refuse which would lose it; everything else they
+// can still read.
+func TestVersions(t *testing.T) {
+	alone, shared, worth := sampleJob(jobs.Completed), sampleJob(jobs.Completed), sampleJob(jobs.Completed)
+	alone.Worth, shared.Worth = 0, 0
 	shared.Result.Proofs = []core.Proof{{NodeID: "w1"}, {NodeID: "w2", Inclusion: []byte{0, 2, 7}}}
-	for want, j := range map[byte]jobs.Job{1: alone, 4: shared} {
+	for want, j := range map[byte]jobs.Job{1: alone, 4: shared, 5: worth} {
 		b, err := encodeEnded(j)
 		if err != nil || b[0] != want {
 			t.Fatalf("the end is of version %d, want %d, %v", b[0], want, err)
@@ -141,8 +145,8 @@ func TestVersionOfProofs(t *testing.T) {
 			t.Errorf("got %+v, %v", got, err)
 		}
 	}
-	if got := samples(t); got["part"][0] != 1 || got["shared"][0] != 4 {
-		t.Errorf("parts are of version %d and %d", got["part"][0], got["shared"][0])
+	if got := samples(t); got["part"][0] != 1 || got["shared"][0] != 4 || got["accepted"][0] != 1 {
+		t.Errorf("parts are of version %d and %d, an accepted job of %d", got["part"][0], got["shared"][0], got["accepted"][0])
 	}
 }
 
@@ -156,8 +160,8 @@ func TestBadEntries(t *testing.T) {
 	}{
 		"empty":         {nil, core.Corrupt},
 		"version alone": {[]byte{1}, core.Corrupt},
-		"newer version": {edit("ended", func(b []byte) []byte { b[0] = 5; return b }), core.Unsupported},
-		"newer kind":    {edit("accepted", func(b []byte) []byte { b[0] = 4; return b }), core.Unsupported},
+		"newer version": {edit("ended", func(b []byte) []byte { b[0] = 6; return b }), core.Unsupported},
+		"newer kind":    {edit("part", func(b []byte) []byte { b[0] = 5; return b }), core.Unsupported},
 		"no version":    {edit("ended", func(b []byte) []byte { b[0] = 2; return b }), core.Corrupt},
 		"kind 0":        {edit("ended", func(b []byte) []byte { b[1] = 0; return b }), core.Corrupt},
 		"kind 6":        {edit("ended", func(b []byte) []byte { b[1] = 6; return b }), core.Corrupt},

@@ -22,6 +22,7 @@ type record struct {
 	Pool     jobs.Pool       `json:"pool,omitempty"`
 	Subtasks int             `json:"subtasks,omitempty"`
 	Done     int             `json:"done,omitempty"`
+	Worth    int64           `json:"worth,omitempty"`
 	Partial  float64         `json:"partial,omitempty"`
 	Attempts []core.Attempt  `json:"attempts,omitempty"`
 	Result   core.TaskResult `json:"result,omitzero"`
@@ -30,10 +31,10 @@ type record struct {
 func recordOf(j jobs.Job) record {
 	j.Result.Result = nil
 	return record{ID: j.ID, Task: wire.Head(j.Spec), Gateway: j.Gateway, Regions: j.Regions, SpecHash: j.SpecHash, State: j.State,
-		Created: j.Created, Updated: j.Updated, Pool: j.Pool, Subtasks: j.Subtasks, Done: j.Done, Partial: j.Partial, Attempts: j.Attempts, Result: j.Result}
+		Created: j.Created, Updated: j.Updated, Pool: j.Pool, Subtasks: j.Subtasks, Done: j.Done, Worth: j.Worth, Partial: j.Partial, Attempts: j.Attempts, Result: j.Result}
 }
 
 func (r record) job() jobs.Job {
 	return jobs.Job{ID: r.ID, Spec: r.Task.Spec(nil), Gateway: r.Gateway, Regions: r.Regions, SpecHash: r.SpecHash, State: r.State,
-		Created: r.Created, Updated: r.Updated, Pool: r.Pool, Subtasks: r.Subtasks, Done: r.Done, Partial: r.Partial, Attempts: r.Attempts, Result: r.Result}
+		Created: r.Created, Updated: r.Updated, Pool: r.Pool, Subtasks: r.Subtasks, Done: r.Done, Worth: r.Worth, Partial: r.Partial, Attempts: r.Attempts, Result: r.Result}
 }

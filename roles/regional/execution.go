@@ -49,7 +49,7 @@ type part struct {
 	proof  core.Proof
 	region core.RegionID
 	// recorded is closed when the journal has it; nil for what is recorded with the
-	// end, or was accepted in an earlier term.
+	// end, and for what an earlier term left unsure.
 	recorded chan struct{}
 }
 
@@ -268,9 +268,12 @@ func (x *execution) store(accepted jobs.Part) bool {
 // Recorded implements dispatch.Recorder: a part counts when the journal has it, or
 // the end of the job. Until then this term may end without a trace of it, and the
 // next one has it computed, and paid, again.
-func (x *execution) Recorded(u *jobs.Unit) bool {
+func (x *execution) Recorded(u *jobs.Unit) bool { return x.recordedPart(u.Index) }
+
+// recordedPart waits until an accepted part is recorded, and reports whether it is.
+func (x *execution) recordedPart(i int) bool {
 	x.mu.Lock()
-	recorded := x.parts[u.Index].recorded
+	recorded := x.parts[i].recorded
 	x.mu.Unlock()
 	select {
 	case <-recorded:

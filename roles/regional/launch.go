@@ -7,15 +7,16 @@ import (
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs"
 	"github.com/tenzro/tenzro/jobs/dispatch"
+	"github.com/tenzro/tenzro/jobs/journal"
 	"github.com/tenzro/tenzro/jobs/workflow"
 	"github.com/tenzro/tenzro/wire"
 )
 
 // start hands the job's subtasks to the dispatcher.
-func (x *execution) start() { x.launch(nil, x.v.deps.Dispatcher.Submit) }
+func (x *execution) start() { x.launch(journal.OpenJob{}, x.v.deps.Dispatcher.Submit) }
 
 // launch cuts the job and submits what no kept part answers.
-func (x *execution) launch(kept []jobs.Part, submit func(jobs.Unit, dispatch.Owner) error) {
+func (x *execution) launch(kept journal.OpenJob, submit func(jobs.Unit, dispatch.Owner) error) {
 	if x.job.Spec.Type == workflow.Type {
 		x.startFlow()
 		return
@@ -30,7 +31,7 @@ func (x *execution) launch(kept []jobs.Part, submit func(jobs.Unit, dispatch.Own
 		return
 	}
 	x.note(func(j jobs.Job) (jobs.Job, error) {
-		j.Subtasks, j.Done = len(x.parts), len(x.parts)-x.left
+		j.Subtasks, j.Done, j.Worth = len(x.parts), len(x.parts)-x.left, x.worth()
 		return j.To(jobs.Planned, time.Now().UTC())
 	})
 	if x.left == 0 {
@@ -42,7 +43,7 @@ func (x *execution) launch(kept []jobs.Part, submit func(jobs.Unit, dispatch.Own
 }
 
 // cut splits the job's data and fills in the parts that fit it.
-func (x *execution) cut(kept []jobs.Part) error {
+func (x *execution) cut(kept journal.OpenJob) error {
 	datas, err := x.split(x.job.Subtasks)
 	if err != nil {
 		return err
@@ -51,13 +52,19 @@ func (x *execution) cut(kept []jobs.Part) error {
 	for i, data := range datas {
 		parts[i].data = data
 	}
-	for _, k := range kept {
-		if k.Index >= 0 && k.Index < len(parts) && parts[k.Index].output == nil && k.Proof.InputHash == jobs.InputHash(parts[k.Index].data) {
-			p := &parts[k.Index]
-			p.output, p.proof, p.region = k.Output, k.Proof, k.Region
-			left--
+	fill := func(kept []jobs.Part, recorded chan struct{}) {
+		for _, k := range kept {
+			if k.Index >= 0 && k.Index < len(parts) && parts[k.Index].output == nil && k.Proof.InputHash == jobs.InputHash(parts[k.Index].data) {
+				p := &parts[k.Index]
+				p.output, p.proof, p.region, p.recorded = k.Output, k.Proof, k.Region, recorded
+				left--
+			}
 		}
 	}
+	recorded := make(chan struct{})
+	close(recorded)
+	fill(kept.Parts, recorded)
+	fill(kept.Unsure, nil)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.parts, x.left = parts, left
@@ -71,8 +78,11 @@ func (x *execution) split(n int) ([]json.RawMessage, error) {
 	return x.planner.Split(x.job.Spec.Data, n)
 }
 
+// worth is what each part is credited with, in elementary operations.
+func (x *execution) worth() int64 { return max(1, int64(x.cost.Units)/int64(len(x.parts))) }
+
 func (x *execution) submit(submit func(jobs.Unit, dispatch.Owner) error) {
-	head, weight := wire.Head(x.job.Spec), max(1, int64(x.cost.Units)/int64(len(x.parts)))
+	head, weight := wire.Head(x.job.Spec), x.worth()
 	head.Requirements = x.job.Pool.Share(head.Requirements)
 	traceparent := x.v.deps.Trace.Context(x.id()).String()
 	for i, p := range x.parts {

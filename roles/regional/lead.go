@@ -73,10 +73,10 @@ func (v *Validator) resume(t *term) {
 	for _, o := range v.deps.Journal.Open() {
 		if x := v.takeOver(t, o); x != nil {
 			x.keep(o.Unsure, nil)
-			x.begin.Do(func() { x.launch(append(o.Parts, o.Unsure...), v.deps.Dispatcher.Resume) })
+			x.begin.Do(func() { x.launch(o, v.deps.Dispatcher.Resume) })
 		}
 	}
-	v.deps.Dispatcher.Resumed()
+	v.deps.Dispatcher.Resumed(v.owed)
 }
 
 // takeOver makes the execution of an open job, nil when there is one or the job has
