@@ -103,6 +103,17 @@ func (x *exchange) extend(d time.Duration) {
 	_ = rc.SetWriteDeadline(time.Now().Add(d))
 }
 
+// end answers with a problem. When the answer has begun only its end in the middle can
+// tell: nothing more can be written, so that the connection closes without what ends a
+// whole answer.
+func (x *exchange) end(p *Problem) {
+	if x.status == 0 {
+		x.problem(p)
+		return
+	}
+	_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Unix(1, 0))
+}
+
 // requestID takes the client's own id when it is harmless, else makes one.
 func requestID(r *http.Request) string {
 	if id := r.Header.Get("X-Request-Id"); id != "" && validID(id) {

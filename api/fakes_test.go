@@ -19,6 +19,7 @@ import (
 	"github.com/tenzro/tenzro/api"
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/internal/event"
+	"github.com/tenzro/tenzro/internal/trace"
 	"github.com/tenzro/tenzro/jobs/workflow"
 	"github.com/tenzro/tenzro/storage/storagetest"
 )
@@ -46,6 +47,7 @@ type network struct {
 
 	keys    []string // idempotency keys seen
 	specs   []core.TaskSpec
+	traces  []trace.Context   // those of tasks
 	filters []core.TaskFilter // lists asked for
 	next    string            // where they go on
 	silent  []core.RegionID   // regions missing in them
@@ -105,7 +107,7 @@ func (n *network) started() {
 	n.calls++
 }
 
-func (n *network) Submit(_ context.Context, spec core.TaskSpec, key string) (core.TaskStatus, error) {
+func (n *network) Submit(ctx context.Context, spec core.TaskSpec, key string) (core.TaskStatus, error) {
 	n.started()
 	if n.gate != nil {
 		n.began <- struct{}{}
@@ -113,7 +115,7 @@ func (n *network) Submit(_ context.Context, spec core.TaskSpec, key string) (cor
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.keys, n.specs = append(n.keys, key), append(n.specs, spec)
+	n.keys, n.specs, n.traces = append(n.keys, key), append(n.specs, spec), append(n.traces, trace.From(ctx))
 	return n.task, n.err
 }
 
@@ -197,7 +199,9 @@ func (n *network) Output(ctx context.Context, id core.TaskID, q core.OutputQuery
 		select {
 		case e, more := <-output:
 			if !more {
-				return nil
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				return n.err
 			}
 			if err := fn(e); err != nil {
 				return err

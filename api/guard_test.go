@@ -229,6 +229,9 @@ func TestSubmitter(t *testing.T) {
 	if tasks, size := s.Quota("alice"); tasks != 10_000 || size != 256<<20 {
 		t.Errorf("alice may have %d tasks of %d bytes open", tasks, size)
 	}
+	if w := send(s, "POST", "/api/v1/workflows", sampleGraph, "Authorization: Bearer "+plain); w.Code != 202 || n.specs[4].Submitter != "alice" {
+		t.Errorf("a workflow: status %d, submitter %q", w.Code, n.specs[4].Submitter)
+	}
 	open := newNetwork()
 	s = newServer(t, open, func(*api.Config, *api.Deps) {})
 	if w := send(s, "POST", "/api/v1/tasks", body); w.Code != 202 || open.specs[0].Submitter != core.Anonymous {

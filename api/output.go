@@ -100,7 +100,7 @@ type outputStream struct {
 }
 
 // serve writes what listen hears. The answer begins with the first event: until then
-// an error has a status of its own.
+// an error has a status of its own, and from then on cuts the answer short.
 func (w *outputStream) serve(ctx context.Context, cancel func(), listen func(func(core.OutputEvent) error) error) error {
 	ended := make(chan error, 1)
 	taken := make(chan error) // what became of an event: it is the listener's again
@@ -117,17 +117,20 @@ func (w *outputStream) serve(ctx context.Context, cancel func(), listen func(fun
 	w.x.extend(keepAlive + streamWrites)
 	tick := time.NewTicker(keepAlive)
 	defer tick.Stop()
+	gone := false
 	for {
 		select {
 		case e := <-w.events:
-			taken <- w.send(e)
+			err := w.send(e)
+			gone = gone || err != nil
+			taken <- err
 		case <-tick.C:
 			if w.begun && w.write(": keep-alive\n\n", nil) != nil {
 				cancel()
 			}
 		case err := <-ended:
-			if w.begun {
-				return nil // only the connection's end can tell
+			if gone { // nobody is left to tell
+				return nil
 			}
 			return err
 		}

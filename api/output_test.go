@@ -1,6 +1,10 @@
 package api_test
 
 import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -70,6 +74,36 @@ func TestRawOutput(t *testing.T) {
 			t.Errorf("%d %q %v", got.Code, got.Body, got.Header())
 		}
 	})
+}
+
+// TestBrokenOutput: what breaks off cannot be taken for what has ended.
+func TestBrokenOutput(t *testing.T) {
+	for name, broken := range map[string]error{"ends": nil, "breaks off": core.Errorf(core.Unavailable, "region", "it is gone")} {
+		for _, format := range []string{"raw", "events"} {
+			t.Run(format+" "+name, func(t *testing.T) {
+				n := newNetwork()
+				n.output = make(chan core.OutputEvent)
+				web := httptest.NewServer(newServer(t, n, nil))
+				defer web.Close()
+				go func() {
+					n.output <- wrote(0, core.Stdout, 0, "half")
+					n.mu.Lock()
+					n.err = broken
+					n.mu.Unlock()
+					close(n.output)
+				}()
+				r, err := http.Get(web.URL + outputPath + "?format=" + format)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer r.Body.Close()
+				text, err := io.ReadAll(r.Body)
+				if r.StatusCode != 200 || format == "raw" && string(text) != "half" || errors.Is(err, io.ErrUnexpectedEOF) != (broken != nil) {
+					t.Errorf("status %d, %q, %v", r.StatusCode, text, err)
+				}
+			})
+		}
+	}
 }
 
 // TestOutputRefusals: bad parameters, and what cannot be heard, are problems with a

@@ -112,9 +112,7 @@ func cleanPath(r *http.Request) bool {
 func (s *Server) finish(x *exchange, begun time.Time) {
 	if v := recover(); v != nil {
 		s.log.Error().Str("request_id", x.id).Interface("panic", v).Bytes("stack", debug.Stack()).Msg("a handler panicked")
-		if x.status == 0 {
-			x.problem(problemOf(core.Errorf(core.Internal, "handler", "panic")))
-		}
+		x.end(problemOf(core.Errorf(core.Internal, "handler", "panic")))
 	}
 	s.releaseMemory(x)
 	s.metrics.inFlight.Dec()
@@ -132,9 +130,7 @@ func (s *Server) fail(x *exchange, err error) {
 	if p.Status == http.StatusInternalServerError {
 		s.log.Error().Err(err).Str("request_id", x.id).Str("method", x.r.Method).Str("path", x.r.URL.Path).Msg("request failed")
 	}
-	if x.status == 0 { // else the answer has begun and only the connection's end can tell
-		x.problem(p)
-	}
+	x.end(p)
 }
 
 // unmatched answers 404 or 405 as the router would, as a problem.

@@ -21,13 +21,17 @@ func idempotencyParam() param {
 	return param{inHeader, "Idempotency-Key", "1 to 128 visible ASCII characters; the same key with the same body is the same task"}
 }
 
+func traceParam() param {
+	return param{inHeader, "traceparent", "W3C Trace Context that the task belongs to; a wrong one is ignored"}
+}
+
 func (s *Server) taskRoutes() []*route {
 	const base = "/api/v1/tasks"
 	one := func(v any) map[int][]any { return map[int][]any{http.StatusOK: {v}} }
 	return []*route{
 		{method: http.MethodPost, path: base, tag: tagTasks, serve: s.createTask, bigBody: true, in: []any{core.TaskSpec{}},
 			summary: "Submit a task; with ?wait= the answer is its result when it ends in time",
-			params:  []param{waitParam(), reuseParam(), idempotencyParam(), {inHeader, "traceparent", "W3C Trace Context that the task belongs to; a wrong one is ignored"}},
+			params:  []param{waitParam(), reuseParam(), idempotencyParam(), traceParam()},
 			out:     map[int][]any{http.StatusOK: {core.TaskResult{}}, http.StatusAccepted: {core.TaskStatus{}}}},
 		{method: http.MethodGet, path: base, tag: tagTasks, serve: s.listTasks, summary: "The newest tasks of all regions", out: one(core.TaskPage{}),
 			params: []param{{inQuery, "status", "only tasks in this state"}, {inQuery, "type", "only tasks of this type"},

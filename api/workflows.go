@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/jobs/workflow"
@@ -17,6 +18,8 @@ type workflowBody struct {
 	Output         workflow.StepID `json:"output,omitempty"`
 	QueueTimeoutMS int64           `json:"queueTimeoutMs,omitempty"`
 	TimeoutMS      int64           `json:"timeoutMs,omitempty"`
+	Priority       int             `json:"priority,omitempty"`
+	Deadline       time.Time       `json:"deadline,omitzero"`
 }
 
 // Validate is left to the planner, who sees the graph again.
@@ -28,7 +31,9 @@ func (b workflowBody) spec() (core.TaskSpec, error) {
 	if err != nil { // what was decoded encodes again
 		return core.TaskSpec{}, core.Errorf(core.Internal, "workflow", "encoding the graph: %w", err)
 	}
-	return core.TaskSpec{Type: workflow.Type, Data: data, QueueTimeoutMS: b.QueueTimeoutMS, TimeoutMS: b.TimeoutMS}, nil
+	spec := core.TaskSpec{Type: workflow.Type, Data: data, QueueTimeoutMS: b.QueueTimeoutMS, TimeoutMS: b.TimeoutMS,
+		Priority: b.Priority, Deadline: b.Deadline}
+	return spec, spec.Validate()
 }
 
 func (s *Server) workflowRoutes() []*route {
@@ -36,7 +41,7 @@ func (s *Server) workflowRoutes() []*route {
 	one := func(v any) map[int][]any { return map[int][]any{http.StatusOK: {v}} }
 	return []*route{
 		{method: http.MethodPost, path: base, tag: tagTasks, serve: s.createWorkflow, bigBody: true, in: []any{workflowBody{}},
-			summary: "Submit a graph of tasks", params: []param{idempotencyParam()},
+			summary: "Submit a graph of tasks", params: []param{idempotencyParam(), traceParam()},
 			out: map[int][]any{http.StatusAccepted: {core.TaskStatus{}}}},
 		{method: http.MethodGet, path: base, tag: tagTasks, serve: s.listWorkflows, summary: "The newest workflows", out: one(core.TaskPage{}),
 			params: []param{{inQuery, "status", "only workflows in this state"}, {inQuery, "region", "only workflows of this region"},
@@ -61,11 +66,12 @@ func (s *Server) createWorkflow(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	spec.Submitter = x.submitter
 	defer s.releaseMemory(x)
 	if spec, err = s.resolved(x, spec); err != nil {
 		return withoutData(err)
 	}
-	status, err := s.deps.Tasks.Submit(x.r.Context(), spec, key)
+	status, err := s.deps.Tasks.Submit(x.traceContext(), spec, key)
 	if err != nil {
 		return withoutData(err)
 	}

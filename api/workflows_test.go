@@ -10,7 +10,7 @@ import (
 	"github.com/tenzro/tenzro/jobs/workflow"
 )
 
-const sampleGraph = `{"steps":[{"id":"a","task":{"type":"compute","data":{"input":[1],"operations":["sum"]}}},{"id":"b","reduce":{"from":"a","operations":["sum"]}}],"output":"b","timeoutMs":5000,"queueTimeoutMs":100}`
+const sampleGraph = `{"steps":[{"id":"a","task":{"type":"compute","data":{"input":[1],"operations":["sum"]}}},{"id":"b","reduce":{"from":"a","operations":["sum"]}}],"output":"b","timeoutMs":5000,"queueTimeoutMs":100,"priority":-3}`
 
 // TestWorkflows: the endpoints of workflows, and what they answer to bad input.
 func TestWorkflows(t *testing.T) {
@@ -28,6 +28,9 @@ func TestWorkflows(t *testing.T) {
 		{"a bad key", "POST", base, sampleGraph, []string{"Idempotency-Key: a b"}, nil, 400, `"field":"Idempotency-Key"`},
 		{"unknown field", "POST", base, `{"stps":[]}`, nil, nil, 400, `"field":"stps"`},
 		{"unknown field in a step", "POST", base, `{"steps":[{"id":"a","task":{"tpye":"x"}}]}`, nil, nil, 400, `"field":"steps[0].task.tpye"`},
+		{"a deadline", "POST", base, `{"steps":[],"deadline":"2126-01-01T00:00:00Z"}`, nil, nil, 202, `"status":"pending"`},
+		{"two deadlines", "POST", base, `{"steps":[],"timeoutMs":1,"deadline":"2126-01-01T00:00:00Z"}`, nil, nil, 400, `"field":"deadline"`},
+		{"no such priority", "POST", base, `{"steps":[],"priority":11}`, nil, nil, 400, `"field":"priority"`},
 		{"repeated field", "POST", base, `{"steps":[],"steps":[]}`, nil, nil, 400, `"field":"steps"`},
 		{"wrong type", "POST", base, `{"steps":7}`, nil, nil, 400, `"field":"steps"`},
 		{"not JSON", "POST", base, `{`, nil, nil, 400, `"code":"invalid"`},
@@ -64,12 +67,13 @@ func TestWorkflows(t *testing.T) {
 // answer says where the workflow can be seen.
 func TestWorkflowIsATask(t *testing.T) {
 	n := newNetwork()
-	w := send(newServer(t, n, nil), "POST", "/api/v1/workflows", sampleGraph)
+	const traceID = "4bf92f3577b34da6a3ce929d0e0e4736"
+	w := send(newServer(t, n, nil), "POST", "/api/v1/workflows", sampleGraph, "traceparent: 00-"+traceID+"-00f067aa0ba902b7-01")
 	if got := w.Header().Get("Location"); got != "/api/v1/workflows/abc123" {
 		t.Errorf("location %q", got)
 	}
 	spec := n.specs[0]
-	if spec.Type != workflow.Type || spec.TimeoutMS != 5000 || spec.QueueTimeoutMS != 100 {
+	if spec.Type != workflow.Type || spec.TimeoutMS != 5000 || spec.QueueTimeoutMS != 100 || spec.Priority != -3 || spec.Submitter != core.Anonymous || n.traces[0].ID() != traceID {
 		t.Errorf("submitted as %+v", spec)
 	}
 	if plan, err := workflow.Parse(spec.Data, nil); err != nil || plan.Len() != 2 {

@@ -1,6 +1,7 @@
 package regional
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/internal/trace"
 	"github.com/tenzro/tenzro/jobs"
 	"github.com/tenzro/tenzro/jobs/workflow"
 	"github.com/tenzro/tenzro/wire"
@@ -158,13 +160,17 @@ func (f *flow) underWay() []core.TaskID {
 	return slices.Sorted(maps.Keys(f.open))
 }
 
-// commit records the job of a step, in the name of who submitted the workflow, or finds
-// it recorded. While the region takes no more jobs it waits.
+// commit records the job of a step, in the name of who submitted the workflow and as
+// part of its trace, or finds it recorded. While the region takes no more jobs it waits.
 func (f *flow) commit(ctx context.Context, id core.TaskID, spec core.TaskSpec) (*execution, *core.Failure) {
-	spec.Submitter = f.x.job.Spec.Submitter
+	spec.Submitter, spec.Priority = f.x.job.Spec.Submitter, cmp.Or(spec.Priority, f.x.job.Spec.Priority)
 	if err := wire.Head(spec).Spec(json.RawMessage("{}")).Validate(); err != nil { // nobody could be offered it
 		return nil, &core.Failure{Reason: core.ReasonInvalidInput, Message: "the step's task: " + err.Error()}
 	}
+	if c := f.x.v.deps.Trace.Context(f.x.id()); c != (trace.Context{}) {
+		f.x.v.deps.Trace.Begin(id, c)
+	}
+	defer f.x.v.span(id, "commit", time.Now())
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		job := jobs.NewJob(id, spec, f.x.job.Gateway, time.Now().UTC())
 		job.Regions = f.x.job.Regions

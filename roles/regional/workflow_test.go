@@ -15,6 +15,7 @@ import (
 
 	"github.com/tenzro/tenzro/compute/vector"
 	"github.com/tenzro/tenzro/core"
+	"github.com/tenzro/tenzro/internal/trace"
 	"github.com/tenzro/tenzro/jobs"
 	"github.com/tenzro/tenzro/jobs/journal"
 	"github.com/tenzro/tenzro/jobs/workflow"
@@ -70,7 +71,10 @@ func TestWorkflow(t *testing.T) {
 		for n := range 3 {
 			all = append(all, r.worker(n, 1, nil).id.ID())
 		}
-		spec := core.TaskSpec{Type: workflow.Type, Data: example, Submitter: "alice"}
+		context, _ := trace.Parse(traceparent)
+		r.v.deps.Trace = trace.NewRing(0, nil)
+		r.v.deps.Trace.Begin(jobID, context) // as the offer's Take does
+		spec := core.TaskSpec{Type: workflow.Type, Data: example, Submitter: "alice", Priority: -3}
 		j := r.offer(jobID, spec)
 		if got := j.completed(); got != "55" {
 			t.Errorf("the workflow gives %s", got)
@@ -92,8 +96,11 @@ func TestWorkflow(t *testing.T) {
 			t.Error(got)
 		}
 		job, err := r.journal.Get(steps[3].TaskID)
-		if err != nil || job.State != jobs.Completed || job.Spec.Type != vector.Type || job.Spec.Submitter != "alice" || string(job.Result.Result) != "55" {
+		if err != nil || job.State != jobs.Completed || job.Spec.Type != vector.Type || job.Spec.Submitter != "alice" || job.Spec.Priority != -3 || string(job.Result.Result) != "55" {
 			t.Errorf("the last step's own job: %+v, %v", job, err)
+		}
+		if c := r.v.deps.Trace.Context(steps[3].TaskID); c.ID() != context.ID() || c == r.v.deps.Trace.Context(jobID) {
+			t.Errorf("it belongs to trace %s, the workflow to %s", c.ID(), context.ID())
 		}
 		if home, ok := steps[3].TaskID.Home(); !ok || home != east {
 			t.Errorf("it lives in %q", home)

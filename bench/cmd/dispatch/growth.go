@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -36,7 +37,7 @@ func (b *bench) crowd(ctx context.Context) error {
 		if i > 0 {
 			continue
 		}
-		if err := b.starts(ctx); err != nil {
+		if err := errors.Join(b.starts(ctx), b.cancels(ctx)); err != nil {
 			return err
 		}
 	}
@@ -72,6 +73,18 @@ func (b *bench) starts(ctx context.Context) error {
 	p99 := s.Percentile(99)
 	b.report.Row(report.AtMost(fmt.Sprintf("submit to start, p99, %d jobs/s, %d workers", pacedRate, b.big.Workers()),
 		fmt.Sprintf("%s (p50 %s)", report.Took(p99), report.Took(s.Percentile(50))), "-", float64(p99.Nanoseconds())/1e6, 100, " ms"))
+	return nil
+}
+
+// cancels measures how long work goes on that was cancelled.
+func (b *bench) cancels(ctx context.Context) error {
+	s, err := b.big.Cancels(ctx, b.plan.cancels)
+	if err != nil {
+		return err
+	}
+	p99 := s.Percentile(99)
+	b.report.Row(report.AtMost(fmt.Sprintf("cancel to the end of the work, p99, %d workers", b.big.Workers()),
+		fmt.Sprintf("%s (p50 %s)", report.Took(p99), report.Took(s.Percentile(50))), "-", float64(p99.Nanoseconds())/1e6, 1000, " ms"))
 	return nil
 }
 

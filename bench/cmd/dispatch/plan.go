@@ -12,6 +12,7 @@ type plan struct {
 	atOnce   int // jobs of a second that come at the same moment, fewer than there are slots
 	memory   int // finished jobs of the memory rows
 	paced    int // jobs at pacedRate
+	cancels  int // jobs that are cancelled while they run
 	table    int // jobs per line of the load table, at most 2 s when one at a time
 }
 
@@ -24,10 +25,10 @@ const (
 
 func full() plan {
 	return plan{workers: []int{10, 100, 1000}, inFlight: []int{1, 16, burstFlight}, pairs: 7, echoes: 5000, serial: 1000,
-		burst: 6000, growth: 20_000, atOnce: 500, memory: 10_000, paced: 2000, table: 6000}
+		burst: 6000, growth: 20_000, atOnce: 500, memory: 10_000, paced: 2000, cancels: 500, table: 6000}
 }
 
 func smoke() plan {
 	return plan{workers: []int{3, 6, 12}, inFlight: []int{1, 16, burstFlight}, pairs: 2, echoes: 200, serial: 50,
-		burst: 300, growth: 300, atOnce: 40, memory: 500, paced: 50, table: 200}
+		burst: 300, growth: 300, atOnce: 40, memory: 500, paced: 50, cancels: 20, table: 200}
 }

@@ -49,13 +49,15 @@ type Config struct {
 // Cluster is one region with its gateway.
 type Cluster struct {
 	cfg     Config
-	job     []byte          // the request that submits the job
+	job     []byte          // the request that submits the job and waits for it
+	lasting []byte          // the one that does not wait
 	want    []byte          // what its answer contains
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	nodes   []*served // the region first
-	starts  starts
+	starts  moments
+	stops   moments
 	lasts   atomic.Int64 // nanoseconds that every job takes besides its computation
 
 	registry *prometheus.Registry // of all workers together
@@ -95,6 +97,7 @@ func (c *Cluster) build(ctx context.Context) error {
 	spec := core.TaskSpec{Type: "compute", Requirements: core.Requirements{CPU: 1, MemoryMB: 16}, Data: c.cfg.Data}
 	body, err := json.Marshal(spec)
 	c.job = c.front().client.request(http.MethodPost, "/api/v1/tasks?wait=10s", body)
+	c.lasting = c.front().client.request(http.MethodPost, "/api/v1/tasks", body)
 	c.want = fmt.Appendf(nil, `"status":"completed","result":%s,`, c.cfg.Want)
 	return err
 }

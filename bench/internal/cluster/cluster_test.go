@@ -46,3 +46,25 @@ func TestJobs(t *testing.T) {
 		t.Errorf("counted %+v for %d jobs", done, jobs)
 	}
 }
+
+// TestCancels: a job that is cancelled ends on its worker, long before it would.
+func TestCancels(t *testing.T) {
+	c, err := cluster.Start(t.Context(), cluster.Config{Home: t.TempDir(), Slots: 2, Data: json.RawMessage(tiny.Data), Want: tiny.Result})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := c.Grow(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := c.Cancels(t.Context(), 3); err != nil || s.Percentile(100) <= 0 {
+		t.Errorf("%v, %v", s.Percentile(100), err)
+	}
+	if err := c.Job(t.Context()); err != nil { // which does not last any more
+		t.Error(err)
+	}
+}

@@ -24,9 +24,9 @@ func (c *Cluster) Job(ctx context.Context) error {
 // submit returns the answer, in which the result and a proof were found. It is
 // looked through and not decoded: what the client does counts as the job's cost.
 func (c *Cluster) submit(ctx context.Context) ([]byte, error) {
-	status, text, err := c.front().client.do(ctx, c.job)
-	if err == nil && (status != http.StatusOK || !bytes.Contains(text, c.want) || !bytes.Contains(text, []byte(`"proofs":[{`))) {
-		err = fmt.Errorf("the gateway answered %d: %.300s", status, text)
+	text, err := c.post(ctx, c.job, http.StatusOK)
+	if err == nil && (!bytes.Contains(text, c.want) || !bytes.Contains(text, []byte(`"proofs":[{`))) {
+		err = fmt.Errorf("the gateway answered without the result: %.300s", text)
 	}
 	return text, err
 }
@@ -74,6 +74,59 @@ func (c *Cluster) Starts(ctx context.Context, perSecond float64, jobs int) (meas
 		took = append(took, start.Sub(at))
 	}
 	return measure.NewSample(took), nil
+}
+
+// Cancels submits jobs that would last, one after the other, cancels each when it runs,
+// and returns how long each took from that request to the end of its work on a worker.
+func (c *Cluster) Cancels(ctx context.Context, jobs int) (measure.Sample, error) {
+	c.Lasting(patience)
+	defer c.Lasting(0)
+	defer c.starts.record()()
+	defer c.stops.record()()
+	var took []time.Duration
+	for range jobs {
+		d, err := c.cancel(ctx)
+		if err != nil {
+			return measure.Sample{}, err
+		}
+		took = append(took, d)
+	}
+	return measure.NewSample(took), nil
+}
+
+func (c *Cluster) cancel(ctx context.Context) (time.Duration, error) {
+	ctx, stop := context.WithTimeout(ctx, patience)
+	defer stop()
+	answer, err := c.post(ctx, c.lasting, http.StatusAccepted)
+	if err != nil {
+		return 0, err
+	}
+	id, err := taskID(answer)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := c.starts.of(ctx, id); err != nil {
+		return 0, fmt.Errorf("task %s does not begin: %w", id, err)
+	}
+	cancel := c.front().client.request(http.MethodPost, "/api/v1/tasks/"+string(id)+"/cancel", nil)
+	at := time.Now()
+	if _, err := c.post(ctx, cancel, http.StatusOK); err != nil {
+		return 0, fmt.Errorf("cancelling task %s: %w", id, err)
+	}
+	stopped, err := c.stops.of(ctx, id)
+	if err != nil {
+		return 0, fmt.Errorf("task %s is cancelled and goes on: %w", id, err)
+	}
+	return stopped.Sub(at), nil
+}
+
+// post sends a request whose answer must have a status.
+func (c *Cluster) post(ctx context.Context, request []byte, want int) ([]byte, error) {
+	status, answer, err := c.front().client.do(ctx, request)
+	if err == nil && status != want {
+		err = fmt.Errorf("the gateway answered %d: %.300s", status, answer)
+	}
+	return answer, err
 }
 
 // tcpAddr is the first address that is plain TCP.

@@ -75,7 +75,7 @@ func (c *Cluster) link(ctx context.Context, w *worker, identity *keys.Identity) 
 	}
 	blobs := dispatch.NewBlobs(w.host, netID)
 	w.host.HandleStream(dispatch.BlobProtocol(netID), blobs.ServeStream)
-	puller := dispatch.NewPuller(link, &clocked{Tasks: tasks, starts: &c.starts, lasts: &c.lasts}, tasks.Window(), blobs, c.metrics, zerolog.Nop())
+	puller := dispatch.NewPuller(link, &clocked{Tasks: tasks, starts: &c.starts, stops: &c.stops, lasts: &c.lasts}, tasks.Window(), blobs, c.metrics, zerolog.Nop())
 	c.running.Go(func() {
 		if err := puller.Serve(c.ctx); err != nil && c.ctx.Err() == nil {
 			c.failed(err)
@@ -104,11 +104,11 @@ func (c *Cluster) tasks(identity *keys.Identity, ad *wire.Ad) (*local.Tasks, err
 		Accepts: func() error { return nil }}, zerolog.Nop())
 }
 
-// clocked notes when each task began to run.
+// clocked notes when each task began to run, and when it was told to stop.
 type clocked struct {
 	*local.Tasks
-	starts *starts
-	lasts  *atomic.Int64 // nanoseconds that every job takes besides its computation
+	starts, stops *moments
+	lasts         *atomic.Int64 // nanoseconds that every job takes besides its computation
 }
 
 // Take implements dispatch.Taker.
@@ -124,6 +124,7 @@ func (t *clocked) Take(from core.NodeID, o *wire.JobOffer) (*dispatch.Ticket, *w
 			select {
 			case <-time.After(d):
 			case <-ctx.Done():
+				t.stops.note(o.TaskID)
 			}
 		}
 		return run(ctx, data, progress)
@@ -131,15 +132,15 @@ func (t *clocked) Take(from core.NodeID, o *wire.JobOffer) (*dispatch.Ticket, *w
 	return ticket, nil
 }
 
-// starts are the moments at which tasks began, while somebody records them.
-type starts struct {
+// moments are when something first happened to tasks, while somebody records them.
+type moments struct {
 	on atomic.Bool
 
 	mu sync.Mutex
 	at map[core.TaskID]time.Time
 }
 
-func (s *starts) note(id core.TaskID) {
+func (s *moments) note(id core.TaskID) {
 	if !s.on.Load() {
 		return
 	}
@@ -152,7 +153,7 @@ func (s *starts) note(id core.TaskID) {
 }
 
 // record begins to note moments and returns how to end that and get them.
-func (s *starts) record() (stop func() map[core.TaskID]time.Time) {
+func (s *moments) record() (stop func() map[core.TaskID]time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.at = map[core.TaskID]time.Time{}
@@ -162,5 +163,22 @@ func (s *starts) record() (stop func() map[core.TaskID]time.Time) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.at
+	}
+}
+
+// of waits for the moment of a task.
+func (s *moments) of(ctx context.Context, id core.TaskID) (time.Time, error) {
+	for {
+		s.mu.Lock()
+		at, noted := s.at[id]
+		s.mu.Unlock()
+		if noted {
+			return at, nil
+		}
+		select {
+		case <-ctx.Done():
+			return at, ctx.Err()
+		case <-time.After(100 * time.Microsecond):
+		}
 	}
 }
