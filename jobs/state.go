@@ -63,6 +63,7 @@ type Job struct {
 	Gateway  core.NodeID     // who took it
 	Regions  []core.RegionID // where it may be spread, the home first
 	SpecHash core.Digest     // of what was submitted under an idempotency key; zero without one
+	Trace    string          // the traceparent it came with, so that a successor goes on with that trace
 	State    State
 	Created  time.Time
 	Updated  time.Time

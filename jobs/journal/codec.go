@@ -34,7 +34,7 @@ const (
 )
 
 // Versions with which what older programs could not keep came in: a proof that shares
-// its signature, in a part or an end, and what the parts of a job are worth.
+// its signature, in a part or an end; what the parts of a job are worth, and its trace.
 const (
 	sharedVersion = 4
 	worthVersion  = 5
@@ -65,7 +65,7 @@ func versionWith(k entryKind, head any) byte {
 	case partHead:
 		proofs = []core.Proof{h.Proof}
 	case record:
-		if h.Worth > 0 {
+		if h.Worth > 0 || h.Trace != "" {
 			return worthVersion
 		}
 		proofs = h.Result.Proofs

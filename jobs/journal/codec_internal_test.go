@@ -26,6 +26,7 @@ func sampleJob(state jobs.State) jobs.Job {
 		Priority: -3, Deadline: at.Add(time.Hour), Submitter: "alice"}, "gateway", at)
 	j.Regions, j.SpecHash = []core.RegionID{"us-east", "eu-west"}, core.Sum([]byte("spec"))
 	j.State, j.Subtasks, j.Done, j.Worth, j.Partial = state, 2, 1, 300, 0.5
+	j.Trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	j.Pool = jobs.NewPool([]core.NodeID{"w1", "w2"})
 	j.Attempts = []core.Attempt{{Index: 1, Attempt: 1, Worker: "w1", Started: at, Outcome: "ok"}}
 	if state.Final() {
@@ -53,13 +54,14 @@ func samples(t testing.TB) map[string][]byte {
 		return b
 	}
 	at := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
-	unpriced := func(j jobs.Job) jobs.Job { j.Worth = 0; return j }
+	plain := func(j jobs.Job) jobs.Job { j.Worth, j.Trace = 0, ""; return j }
 	return map[string][]byte{
 		"founded":  must(appendEntry(nil, entryFounded, foundedHead{Group: "00112233445566778899aabbccddeeff"}, nil)),
-		"accepted": must(encodeAccepted(unpriced(sampleJob(jobs.Committed)))),
+		"accepted": must(encodeAccepted(plain(sampleJob(jobs.Committed)))),
 		"part":     must(encodePart("us-east-1", jobs.Part{Index: 3, Output: []byte("{ }"), Proof: core.Proof{NodeID: "w1"}, Region: "eu-west"})),
 		"shared":   must(encodePart("us-east-1", jobs.Part{Index: 3, Output: []byte("{ }"), Proof: core.Proof{NodeID: "w1", Inclusion: []byte{0, 2}}})),
-		"ended":    must(encodeEnded(unpriced(sampleJob(jobs.Completed)))),
+		"ended":    must(encodeEnded(plain(sampleJob(jobs.Completed)))),
+		"traced":   must(encodeAccepted(sampleJob(jobs.Committed))),
 		"worth":    must(encodeEnded(sampleJob(jobs.Completed))),
 		"forgot":   must(appendEntry(nil, entryForgot, forgotHead{Created: at, ID: "us-east-1"}, nil)),
 		"taken":    must(encodeTaken(sampleTaken())),
@@ -126,11 +128,11 @@ func TestEntryKeepsEverything(t *testing.T) {
 }
 
 // TestVersions: what has a proof that shares its signature, or says what its parts are
-// worth, is of a version that programs refuse which would lose it; everything else they
+// worth or to which trace it belongs, is of a version that programs refuse which would lose it; everything else they
 // can still read.
 func TestVersions(t *testing.T) {
 	alone, shared, worth := sampleJob(jobs.Completed), sampleJob(jobs.Completed), sampleJob(jobs.Completed)
-	alone.Worth, shared.Worth = 0, 0
+	alone.Worth, shared.Worth, alone.Trace, shared.Trace = 0, 0, "", ""
 	shared.Result.Proofs = []core.Proof{{NodeID: "w1"}, {NodeID: "w2", Inclusion: []byte{0, 2, 7}}}
 	for want, j := range map[byte]jobs.Job{1: alone, 4: shared, 5: worth} {
 		b, err := encodeEnded(j)
@@ -145,8 +147,8 @@ func TestVersions(t *testing.T) {
 			t.Errorf("got %+v, %v", got, err)
 		}
 	}
-	if got := samples(t); got["part"][0] != 1 || got["shared"][0] != 4 || got["accepted"][0] != 1 {
-		t.Errorf("parts are of version %d and %d, an accepted job of %d", got["part"][0], got["shared"][0], got["accepted"][0])
+	if got := samples(t); got["part"][0] != 1 || got["shared"][0] != 4 || got["accepted"][0] != 1 || got["traced"][0] != 5 {
+		t.Errorf("parts are of version %d and %d, accepted jobs of %d and %d", got["part"][0], got["shared"][0], got["accepted"][0], got["traced"][0])
 	}
 }
 

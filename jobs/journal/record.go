@@ -16,6 +16,7 @@ type record struct {
 	Gateway  core.NodeID     `json:"gateway,omitempty"`
 	Regions  []core.RegionID `json:"regions,omitempty"`
 	SpecHash core.Digest     `json:"specHash,omitzero"`
+	Trace    string          `json:"trace,omitempty"`
 	State    jobs.State      `json:"state"`
 	Created  time.Time       `json:"created"`
 	Updated  time.Time       `json:"updated"`
@@ -30,11 +31,11 @@ type record struct {
 
 func recordOf(j jobs.Job) record {
 	j.Result.Result = nil
-	return record{ID: j.ID, Task: wire.Head(j.Spec), Gateway: j.Gateway, Regions: j.Regions, SpecHash: j.SpecHash, State: j.State,
+	return record{ID: j.ID, Task: wire.Head(j.Spec), Gateway: j.Gateway, Regions: j.Regions, SpecHash: j.SpecHash, Trace: j.Trace, State: j.State,
 		Created: j.Created, Updated: j.Updated, Pool: j.Pool, Subtasks: j.Subtasks, Done: j.Done, Worth: j.Worth, Partial: j.Partial, Attempts: j.Attempts, Result: j.Result}
 }
 
 func (r record) job() jobs.Job {
-	return jobs.Job{ID: r.ID, Spec: r.Task.Spec(nil), Gateway: r.Gateway, Regions: r.Regions, SpecHash: r.SpecHash, State: r.State,
+	return jobs.Job{ID: r.ID, Spec: r.Task.Spec(nil), Gateway: r.Gateway, Regions: r.Regions, SpecHash: r.SpecHash, Trace: r.Trace, State: r.State,
 		Created: r.Created, Updated: r.Updated, Pool: r.Pool, Subtasks: r.Subtasks, Done: r.Done, Worth: r.Worth, Partial: r.Partial, Attempts: r.Attempts, Result: r.Result}
 }

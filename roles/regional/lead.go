@@ -90,6 +90,7 @@ func (v *Validator) takeOver(t *term, o journal.OpenJob) *execution {
 	if job, err := v.deps.Journal.Get(o.Job.ID); err != nil || job.State.Final() {
 		return nil
 	}
+	v.traced(o.Job)
 	x := newExecution(v, t, o.Job)
 	close(x.recorded)
 	v.runs[o.Job.ID] = x

@@ -346,7 +346,7 @@ type job struct {
 
 func offerOf(id core.TaskID, spec core.TaskSpec, regions ...core.RegionID) *wire.JobOffer {
 	return &wire.JobOffer{Lease: 1, TaskID: id, Attempt: 1, Class: wire.ClassJob, Task: wire.Head(spec), Data: wire.Payload{Inline: spec.Data},
-		InputHash: core.Sum(spec.Data), Deadline: time.Now().Add(spec.Timeout()), TTLMS: 15_000, Gateway: gateway, Regions: regions}
+		InputHash: core.Sum(spec.Data), Deadline: time.Now().Add(spec.Timeout()), TTLMS: 15_000, Gateway: gateway, Regions: regions, Trace: traceparent}
 }
 
 // take takes and prepares a job, as a puller does before it accepts.

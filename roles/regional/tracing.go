@@ -9,17 +9,17 @@ import (
 	"github.com/tenzro/tenzro/wire"
 )
 
-// traced begins to remember a job's time under the name that its offer carries, or
-// a new one, and returns the present.
-func (v *Validator) traced(o *wire.JobOffer) time.Time {
-	if v.deps.Trace != nil {
-		c, ok := trace.Parse(o.Trace)
-		if !ok {
-			c = trace.New()
-		}
-		v.deps.Trace.Begin(o.TaskID, c)
+// traced begins to remember a job's time as part of the trace that it names, or of a
+// new one.
+func (v *Validator) traced(job jobs.Job) {
+	if v.deps.Trace == nil {
+		return
 	}
-	return time.Now()
+	c, ok := trace.Parse(job.Trace)
+	if !ok {
+		c = trace.New()
+	}
+	v.deps.Trace.Begin(job.ID, c)
 }
 
 // span remembers that something about a whole job took from begun until now.
@@ -75,14 +75,18 @@ func (v *Validator) traceEnd(job jobs.Job) {
 }
 
 // trace returns where a job's time went: what was remembered, and the leases of
-// its record. A region that did not see the beginning knows the leases only.
+// its record, all that a coordinator knows which did not see the beginning.
 func (v *Validator) trace(id core.TaskID) (core.Trace, error) {
 	job, err := v.deps.Journal.Get(id)
 	if err != nil {
 		return core.Trace{}, err
 	}
 	out := core.Trace{TaskID: id, Spans: append([]core.Span{}, v.deps.Trace.Spans(id)...)}
-	if c := v.deps.Trace.Context(id); c != (trace.Context{}) {
+	c := v.deps.Trace.Context(id)
+	if c == (trace.Context{}) { // or it began before this coordinator led
+		c, _ = trace.Parse(job.Trace)
+	}
+	if c != (trace.Context{}) {
 		out.TraceID = c.ID()
 	}
 	now := time.Now().UTC()

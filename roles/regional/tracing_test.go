@@ -7,6 +7,7 @@ import (
 
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/internal/trace"
+	"github.com/tenzro/tenzro/jobs/journal"
 	"github.com/tenzro/tenzro/wire"
 )
 
@@ -24,7 +25,6 @@ func TestTraceOfAJob(t *testing.T) {
 		if !ok {
 			t.Fatal("the example is none")
 		}
-		r.v.deps.Trace.Begin(jobID, context) // as the offer's Take does
 		j := r.offer(jobID, specOf(numbers(100), `["sum"]`, 2))
 		j.completed()
 		w.mu.Lock()
@@ -34,10 +34,7 @@ func TestTraceOfAJob(t *testing.T) {
 			}
 		}
 		w.mu.Unlock()
-		told, err := wire.DecodeTrace(r.asked(wire.JobQuery{TaskID: jobID, Op: wire.QueryTrace}).Output.Inline, jobID)
-		if err != nil {
-			t.Fatal(err)
-		}
+		told := r.traceOf(jobID)
 		var names []string
 		for _, s := range told.Spans {
 			names = append(names, s.At+" "+s.Name)
@@ -49,6 +46,43 @@ func TestTraceOfAJob(t *testing.T) {
 			t.Errorf("trace %s: %v", told.TraceID, names)
 		}
 	})
+}
+
+// TestTraceGoesOn: whoever leads next goes on with the trace that a job came with.
+func TestTraceGoesOn(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.offer(jobID, sample()) // nobody is there to run it
+		r.depose()
+		settle()
+		next := r.successor(2)
+		defer next.stop()
+		if told := next.traceOf(jobID); told.TraceID != traceparent[3:35] {
+			t.Errorf("without spans of its own the next leader says trace %q", told.TraceID)
+		}
+		next.depose()
+		settle()
+		last := newRig(t, east, 1003, options{epoch: 3, journal: func(journal.Journal) journal.Journal { return r.journal },
+			edit: func(d *Deps) { d.Trace = trace.NewRing(0, nil) }})
+		defer last.stop()
+		w := last.worker(1, 1, nil)
+		time.Sleep(time.Second)
+		if o := w.offers(); len(o) != 1 || o[0].Trace[:36] != traceparent[:36] || o[0].Trace == traceparent {
+			t.Errorf("the worker was offered %+v", o)
+		}
+		if told := last.traceOf(jobID); told.TraceID != traceparent[3:35] || len(told.Spans) < 4 {
+			t.Errorf("the last leader tells %+v", told)
+		}
+	})
+}
+
+// traceOf is what the region tells of a job's time.
+func (r *rig) traceOf(id core.TaskID) core.Trace {
+	r.t.Helper()
+	told, err := wire.DecodeTrace(r.asked(wire.JobQuery{TaskID: id, Op: wire.QueryTrace}).Output.Inline, id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return told
 }
 
 // TestWorkerSpansAreBounded: a worker that claims impossible times does no harm.

@@ -109,8 +109,9 @@ func (v *Validator) Take(_ core.NodeID, o *wire.JobOffer) (*dispatch.Ticket, *wi
 	var x *execution
 	prepare := func(ctx context.Context, data []byte) (no *wire.JobReject) {
 		job := jobs.NewJob(o.TaskID, o.Task.Spec(data), o.Gateway, time.Now().UTC())
-		defer v.span(o.TaskID, "commit", v.traced(o))
-		job.Regions, job.SpecHash = o.Regions, o.SpecHash
+		job.Regions, job.SpecHash, job.Trace = o.Regions, o.SpecHash, o.Trace
+		v.traced(job)
+		defer v.span(o.TaskID, "commit", job.Created)
 		var err error
 		switch x, err = v.record(ctx, job); {
 		case err == nil:

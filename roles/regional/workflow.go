@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/tenzro/tenzro/core"
-	"github.com/tenzro/tenzro/internal/trace"
 	"github.com/tenzro/tenzro/jobs"
 	"github.com/tenzro/tenzro/jobs/workflow"
 	"github.com/tenzro/tenzro/wire"
@@ -167,13 +166,11 @@ func (f *flow) commit(ctx context.Context, id core.TaskID, spec core.TaskSpec) (
 	if err := wire.Head(spec).Spec(json.RawMessage("{}")).Validate(); err != nil { // nobody could be offered it
 		return nil, &core.Failure{Reason: core.ReasonInvalidInput, Message: "the step's task: " + err.Error()}
 	}
-	if c := f.x.v.deps.Trace.Context(f.x.id()); c != (trace.Context{}) {
-		f.x.v.deps.Trace.Begin(id, c)
-	}
 	defer f.x.v.span(id, "commit", time.Now())
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		job := jobs.NewJob(id, spec, f.x.job.Gateway, time.Now().UTC())
-		job.Regions = f.x.job.Regions
+		job.Regions, job.Trace = f.x.job.Regions, f.x.v.deps.Trace.Context(f.x.id()).String()
+		f.x.v.traced(job)
 		x, err := f.x.v.record(ctx, job)
 		if err == nil {
 			return x, nil

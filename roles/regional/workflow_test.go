@@ -73,7 +73,6 @@ func TestWorkflow(t *testing.T) {
 		}
 		context, _ := trace.Parse(traceparent)
 		r.v.deps.Trace = trace.NewRing(0, nil)
-		r.v.deps.Trace.Begin(jobID, context) // as the offer's Take does
 		spec := core.TaskSpec{Type: workflow.Type, Data: example, Submitter: "alice", Priority: -3}
 		j := r.offer(jobID, spec)
 		if got := j.completed(); got != "55" {
