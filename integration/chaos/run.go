@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenzro/tenzro/core"
 	"github.com/tenzro/tenzro/integration/history"
+	"github.com/tenzro/tenzro/jobs/dispatch"
 )
 
 const (
@@ -78,6 +79,7 @@ func (a *Arena) run(ctx context.Context, s Scenario, o Options, r *Report) error
 		return fmt.Errorf("after the faults: %w", err)
 	}
 	a.sweep(ctx, o)
+	pause(ctx, 2*dispatch.RewardDelay) // the last receipts wait for company
 	a.count(ctx, a.Net.Nodes)
 	r.Leaks, r.Usage = a.leaked(ctx, before)
 	return ctx.Err()

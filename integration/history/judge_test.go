@@ -107,6 +107,8 @@ func planted() map[string]struct {
 		"credited for more than the doubts":     {and(doubt("a"), paid("w", 1, 11)), history.Terms{}, "11 units of work were credited, all jobs together are worth 10"},
 		"keys that hold leave no doubt":         {and(doubt("a"), paid("w", 1, 10)), history.Terms{StrictKeys: true}, "10 units of work were credited"},
 		"credited twice over two lives":         {and(paid("w", 1, 5), paid("w", 2, 1)), history.Terms{}, "6 units of work were credited"},
+		"credited in full":                      {and(paid("w", 1, 3), paid("v", 1, 2)), history.Terms{Credited: 1}, ""},
+		"credited for too little":               {and(paid("w", 1, 4)), history.Terms{Credited: 1}, "4 units of work were credited of 5, less than 1.0000 of them"},
 		"counters that grow are one life":       {and(counted("w", 1, 0), counted("w", 1, 1), counted("w", 1, 1)), history.Terms{RunTwice: 0.05}, ""},
 		"the next acknowledgement was too late": {and(hit(time.Millisecond)), history.Terms{NextAck: time.Second}, "1.099s after kill -9 of leader the next job"},
 		"no acknowledgement after a fault":      {and(hit(time.Minute)), history.Terms{NextAck: time.Second}, "after kill -9 of leader the next job"},

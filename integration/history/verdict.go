@@ -81,6 +81,7 @@ type Terms struct {
 	Completed float64       `json:"completedShare,omitempty"` // at least this share of the acknowledged jobs
 	RunTwice  float64       `json:"runTwiceShare,omitempty"`  // less than this share of the needed subtasks
 	NextAck   time.Duration `json:"nextAckNs,omitempty"`      // after every fault a job is acknowledged sooner than this
+	Credited  float64       `json:"creditedShare,omitempty"`  // at least this share of the units owed was credited
 	// StrictKeys: a key is one job in the whole network, so that no attempt in doubt
 	// may be credited beside the one that was acknowledged.
 	StrictKeys bool `json:"strictKeys,omitempty"`
@@ -105,6 +106,7 @@ func (v Verdict) Broken(t Terms) (lines []string) {
 		due += v.InDoubtUnits
 	}
 	say(v.Credited > due && !t.Beside, "%d units of work were credited, all jobs together are worth %d", v.Credited, due)
+	say(float64(v.Credited) < t.Credited*float64(v.Owed), "%d units of work were credited of %d, less than %.4f of them", v.Credited, v.Owed, t.Credited)
 	say(v.Open > 0, "%d not ended when the run was over", v.Open)
 	say(v.share(v.Completed) < t.Completed, "%.4f of the acknowledged jobs completed, not %.4f", v.share(v.Completed), t.Completed)
 	say(t.RunTwice > 0 && float64(v.RunTwice) >= t.RunTwice*float64(v.Needed), "%d of %d subtasks ran twice, not less than %.2f of them", v.RunTwice, v.Needed, t.RunTwice)
