@@ -119,7 +119,7 @@ func (l *coordLife) build() {
 	log := s.log(l.c.name)
 	l.d = dispatch.New(dispatch.Config{Name: "region", Signer: l.c.id, Limits: jobs.Limits{SpeculateShare: -1}, Match: anybody{},
 		Blobs: dispatch.NewBlobs(l.port, netName), Seed: s.plan.Seed, Led: true}, log)
-	l.validator = regional.New(regional.Deps{Signer: l.c.id, Region: func() core.RegionID { return home }, Journal: s.bug.journal(l.ctx, l.group),
+	l.validator = regional.New(regional.Deps{Signer: l.c.id, Region: func() core.RegionID { return home }, Journal: mortal{s.bug.journal(l.ctx, l.group), l},
 		Dispatcher: l.d, Workers: registry.NewTable(registry.Config{Network: netName}), Planners: planners(), Executors: executors(), Events: event.New(0),
 		Changed: func(bool) {
 			if s.bug != LoudRetire {
@@ -178,7 +178,7 @@ func (l *coordLife) accept(t dispatch.Transport) {
 		l.serveGateway(link, mine.Leader == l.c.id.ID())
 		return
 	}
-	_ = l.d.Attach(l.ctx, l.c.s.bug.toWorker(l.c.s, link), jobs.ChildInfo{ID: link.Peer(), Region: home, CPU: 100, MemoryMB: 4096}, nil)
+	_ = l.d.Attach(l.ctx, &fatal{l.c.s.bug.toWorker(l.c.s, link), l}, jobs.ChildInfo{ID: link.Peer(), Region: home, CPU: 100, MemoryMB: 4096}, nil)
 	_ = link.Close()
 }
 

@@ -39,10 +39,14 @@ func (s *sim) node(name string) (node, core.NodeID) {
 func (s *sim) hurt(ctx context.Context, f Fault) {
 	wait(ctx, f.At-s.since(time.Now()))
 	s.logf("fault: %s", f)
-	s.hist.Add(history.Event{Kind: history.Hit, Node: f.Nodes[0], Note: string(f.Kind)})
+	if f.Kind != CrashAt { // whom that will hit nobody knows yet
+		s.hist.Add(history.Event{Kind: history.Hit, Node: f.Nodes[0], Note: string(f.Kind)})
+	}
 	switch f.Kind {
 	case Crash, PowerLoss:
 		s.crash(ctx, f)
+	case CrashAt:
+		s.strike(ctx, f)
 	case Partition, OneWay:
 		s.net.partition(true, s.pairs(f)...)
 		wait(ctx, f.For)

@@ -40,6 +40,7 @@ type Kind string
 // The kinds of faults.
 const (
 	Crash     Kind = "crash"     // processes die; their machines answer "refused"
+	CrashAt   Kind = "crash at"  // a coordinator dies when it passes a point of a job's life
 	PowerLoss Kind = "powerloss" // they are silent, and what was not synced is lost
 	Partition Kind = "partition" // nodes are cut off from the others
 	OneWay    Kind = "one-way"   // nothing of theirs reaches the others
@@ -59,10 +60,14 @@ type Fault struct {
 	For   time.Duration
 	Nodes []string
 	Skew  time.Duration
+	Point Point // of CrashAt
 }
 
 // String implements fmt.Stringer.
 func (f Fault) String() string {
+	if f.Kind == CrashAt {
+		return fmt.Sprintf("%-10s %s from %s for %s", f.Kind, f.Point, f.At.Round(time.Millisecond), f.For.Round(time.Millisecond))
+	}
 	return fmt.Sprintf("%-10s %s from %s for %s", f.Kind, strings.Join(f.Nodes, ","), f.At.Round(time.Millisecond), f.For.Round(time.Millisecond))
 }
 
@@ -90,7 +95,19 @@ func NewPlan(seed uint64) Plan {
 	for range 2 + r.IntN(6) {
 		p.Faults = append(p.Faults, p.fault(r))
 	}
+	if r.IntN(3) == 0 {
+		for range 1 + r.IntN(3) {
+			p.Faults = append(p.Faults, p.crashAt(r))
+		}
+	}
 	return p
+}
+
+// crashAt chooses a point, and when a coordinator dies there.
+func (p *Plan) crashAt(r *rand.Rand) Fault {
+	points := Points()
+	return Fault{Kind: CrashAt, Point: points[r.IntN(len(points))], Nodes: names("coordinator", p.Coordinators),
+		At: time.Duration(r.Int64N(int64(loadTime))), For: time.Second + time.Duration(r.Int64N(int64(8*time.Second)))}
 }
 
 func newTask(r *rand.Rand, seed uint64, n, gateways int) Task {

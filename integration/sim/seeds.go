@@ -28,6 +28,7 @@ type Totals struct {
 	First              uint64 // seed that broke, the lowest; valid if Broken > 0
 	Jobs, Runs, Again  int
 	Completed, Refused int
+	Struck             map[Point]int
 	Virtual, Wall      time.Duration
 }
 
@@ -37,7 +38,7 @@ func (c Campaign) Run(t *testing.T) Totals {
 	var next atomic.Uint64
 	var stop atomic.Bool
 	var mu sync.Mutex
-	var totals Totals
+	totals := Totals{Struck: map[Point]int{}}
 	begun := time.Now()
 	one := func() {
 		for n := next.Add(1) - 1; n < c.Seeds && !stop.Load(); n = next.Add(1) - 1 {
@@ -90,4 +91,7 @@ func (s *Totals) add(seed uint64, r Report) {
 	s.Runs += r.Runs
 	s.Again += r.Again
 	s.Virtual += r.Took
+	for p, n := range r.Struck {
+		s.Struck[p] += n
+	}
 }

@@ -48,6 +48,7 @@ type Report struct {
 	Verdict history.Verdict
 	Runs    int           // subtasks that workers took
 	Again   int           // those beyond the first of each
+	Struck  map[Point]int // coordinators that died at a point
 	Took    time.Duration // of virtual time
 }
 
@@ -69,12 +70,14 @@ type sim struct {
 	broken    []string
 	cancelled map[core.TaskID]core.TaskState // what a cancellation was answered
 	downs     map[string]bool
+	armed     map[Point]chan *coordinator // who dies there
+	struck    map[Point]int
 }
 
 // Run runs a plan. It must be called in a bubble of testing/synctest and leaves no
 // goroutine behind.
 func Run(p Plan, o Options) Report {
-	s := &sim{plan: p, bug: o.Bug, opts: o, cancelled: map[core.TaskID]core.TaskState{}, downs: map[string]bool{}}
+	s := &sim{plan: p, bug: o.Bug, opts: o, cancelled: map[core.TaskID]core.TaskState{}, downs: map[string]bool{}, armed: map[Point]chan *coordinator{}, struck: map[Point]int{}}
 	s.begun.Store(time.Now().UnixNano())
 	s.net = newNetwork(rand.New(rand.NewPCG(p.Seed, 1)), p.Slow)
 	s.seen = newLedger(s)
@@ -212,6 +215,7 @@ func (s *sim) report(horizon time.Duration) Report {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	r.Struck = s.struck
 	r.Broken = append(r.Broken, s.broken...)
 	slices.Sort(r.Broken)
 	r.Broken = slices.Compact(r.Broken)

@@ -3,6 +3,8 @@ package sim
 import (
 	"os"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // TestSeeds: whatever a few hundred seeds do to a network, nothing that was
@@ -51,6 +53,28 @@ func TestFoundSeeds(t *testing.T) {
 	}
 }
 
+// TestPoints: a leader that dies at any point of a job's life loses nothing and pays
+// nothing twice.
+func TestPoints(t *testing.T) {
+	for _, p := range Points() {
+		t.Run(string(p), func(t *testing.T) {
+			plan := NewPlan(7)
+			plan.Faults = nil
+			for at := 4 * time.Second; at < loadTime; at += 8 * time.Second {
+				plan.Faults = append(plan.Faults, Fault{Kind: CrashAt, Point: p, Nodes: names("coordinator", plan.Coordinators), At: at, For: 5 * time.Second})
+			}
+			var r Report
+			synctest.Test(t, func(*testing.T) { r = Run(plan, Options{}) })
+			for _, line := range r.Broken {
+				t.Error(line)
+			}
+			if r.Struck[p] != len(plan.Faults) {
+				t.Errorf("%d of %d times a leader died", r.Struck[p], len(plan.Faults))
+			}
+		})
+	}
+}
+
 // TestPlantedBugs: every planted bug is found, within the seeds known to show it.
 // It takes minutes, and luck has a part in it: set TENZRO_TEST_BUGS to run it, or
 // run the command with -bug all.
@@ -90,5 +114,6 @@ func foundIn() map[Bug][2]uint64 {
 		SplitBrain:       {1, 10},
 		NoVerify:         {1, 20},
 		CancelUnrecorded: {1, 20},
+		ForgetDebts:      {1, 400},
 	}
 }

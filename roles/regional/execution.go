@@ -270,21 +270,6 @@ func (x *execution) store(accepted jobs.Part) bool {
 // next one has it computed, and paid, again.
 func (x *execution) Recorded(u *jobs.Unit) bool { return x.recordedPart(u.Index) }
 
-// recordedPart waits until an accepted part is recorded, and reports whether it is.
-func (x *execution) recordedPart(i int) bool {
-	x.mu.Lock()
-	recorded := x.parts[i].recorded
-	x.mu.Unlock()
-	select {
-	case <-recorded:
-		return true
-	case <-x.finished: // also when it was handed over, which is after the term
-		return x.term.ctx.Err() == nil
-	case <-x.term.ctx.Done():
-		return false
-	}
-}
-
 // keep has the journal keep parts for a successor.
 func (x *execution) keep(parts []jobs.Part, recorded func()) {
 	for _, p := range parts {

@@ -41,6 +41,21 @@ func (x *execution) shows(m *wire.JobResult) bool {
 	return m.Index < len(x.parts) && x.parts[m.Index].output != nil && same(x.parts[m.Index].proof, m.Proofs[0])
 }
 
+// recordedPart waits until an accepted part is recorded, and reports whether it is.
+func (x *execution) recordedPart(i int) bool {
+	x.mu.Lock()
+	recorded := x.parts[i].recorded
+	x.mu.Unlock()
+	select {
+	case <-recorded:
+		return true
+	case <-x.finished: // also when it was handed over, which is after the term
+		return x.term.ctx.Err() == nil
+	case <-x.term.ctx.Done():
+		return false
+	}
+}
+
 // same reports whether two proofs say the same; how they are signed may differ.
 func same(a, b core.Proof) bool {
 	return a.OperationType == b.OperationType && a.NodeID == b.NodeID && a.Timestamp == b.Timestamp &&

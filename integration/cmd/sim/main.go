@@ -17,6 +17,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,8 +130,12 @@ func (c *command) one(t *testing.T, bug sim.Bug, out io.Writer) int {
 // report says what became of the seeds.
 func report(out io.Writer, bug sim.Bug, s sim.Totals) {
 	each := s.Wall / time.Duration(s.Seeds)
-	fmt.Fprintf(out, "%d seeds, %d broken: %d jobs acknowledged, %d completed, %d refused; %d subtasks taken, %d of them again; %s of virtual time in %s, %s a seed\n",
-		s.Seeds, s.Broken, s.Jobs, s.Completed, s.Refused, s.Runs, s.Again, s.Virtual.Round(time.Second), s.Wall.Round(time.Millisecond), each.Round(time.Millisecond))
+	var died []string
+	for _, p := range sim.Points() {
+		died = append(died, fmt.Sprintf("%s %d", p, s.Struck[p]))
+	}
+	fmt.Fprintf(out, "%d seeds, %d broken: %d jobs acknowledged, %d completed, %d refused; %d subtasks taken, %d of them again; coordinators that died at points: %s; %s of virtual time in %s, %s a seed\n",
+		s.Seeds, s.Broken, s.Jobs, s.Completed, s.Refused, s.Runs, s.Again, strings.Join(died, ", "), s.Virtual.Round(time.Second), s.Wall.Round(time.Millisecond), each.Round(time.Millisecond))
 	if s.Broken > 0 {
 		repeat := fmt.Sprintf("go run ./integration/cmd/sim -from %d -v", s.First)
 		if bug != sim.NoBug {
