@@ -21,7 +21,7 @@ var upperImage = "sha256:" + strings.Repeat("ab", 32)
 // upper is an engine with one image, of a program that writes what it reads in capitals.
 func upper(t *testing.T) *dockertest.Engine {
 	e := dockertest.New(t)
-	e.Add(docker.Image{ID: upperImage, OS: "linux"})
+	e.Add(docker.Image{ID: upperImage, OS: "linux", Arch: "amd64"})
 	e.Program = func(_ context.Context, p dockertest.Process) dockertest.Exit {
 		text, _ := io.ReadAll(p.Stdin)
 		_, _ = io.WriteString(p.Stdout, strings.ToUpper(string(text)))

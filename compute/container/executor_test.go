@@ -65,7 +65,7 @@ func (r *rig) ready(t *testing.T) *rig {
 // engine is a fake with the image of the tests.
 func engine(t *testing.T) *dockertest.Engine {
 	e := dockertest.New(t)
-	e.Add(docker.Image{ID: someImage, OS: "linux"})
+	e.Add(docker.Image{ID: someImage, OS: "linux", Arch: "amd64"})
 	return e
 }
 
@@ -134,7 +134,7 @@ func TestRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := engine(t)
-			e.Add(docker.Image{ID: someImage, OS: "linux", Config: struct {
+			e.Add(docker.Image{ID: someImage, OS: "linux", Arch: "amd64", Config: struct {
 				Volumes map[string]struct{} `json:"Volumes"`
 			}{map[string]struct{}{"/data": {}, "/work/": {}, "/work": {}, "/tmp": {}}}})
 			e.Program = c.program
@@ -245,13 +245,13 @@ func TestOff(t *testing.T) {
 func TestOnlyAllowedImages(t *testing.T) {
 	e := engine(t)
 	other := "sha256:" + strings.Repeat("0", 64)
-	e.Add(docker.Image{ID: other, OS: "linux", RepoDigests: []string{"tools/other@" + other}})
+	e.Add(docker.Image{ID: other, OS: "linux", Arch: "amd64", RepoDigests: []string{"tools/other@" + other}})
 	x := serve(t, e, nil).ready(t)
 	_, err := x.Run(t.Context(), json.RawMessage(`{"image":"`+other+`"}`), compute.Report{})
 	if f := failure(t, err); f.Reason != core.ReasonInternal || !strings.Contains(f.Message, "does not allow it") {
 		t.Errorf("%v", f)
 	}
-	e.Swap(someImage, docker.Image{ID: other, OS: "linux"})
+	e.Swap(someImage, docker.Image{ID: other, OS: "linux", Arch: "amd64"})
 	_, err = x.Run(t.Context(), task(""), compute.Report{})
 	if f := failure(t, err); f.Reason != core.ReasonInternal || !strings.Contains(f.Message, "another image under that id") {
 		t.Errorf("%v", f)
@@ -267,10 +267,11 @@ func TestOnlyAllowedImages(t *testing.T) {
 func TestImagesAnnounced(t *testing.T) {
 	digest := func(c string) string { return "sha256:" + strings.Repeat(c, 64) }
 	e := engine(t)
-	e.Add(docker.Image{ID: digest("1"), OS: "linux", RepoDigests: []string{"tools/a@" + digest("a")}})
+	e.Add(docker.Image{ID: digest("1"), OS: "linux", Arch: "amd64", RepoDigests: []string{"tools/a@" + digest("a")}})
 	e.Add(docker.Image{ID: digest("2"), OS: "windows", RepoDigests: []string{"tools/b@" + digest("b")}})
-	e.Swap("tools/c@"+digest("c"), docker.Image{ID: digest("3"), OS: "linux", RepoDigests: []string{"tools/c@" + digest("d")}})
-	images, err := container.ParseImages([]string{someImage, "tools/a@" + digest("a"), "tools/b@" + digest("b"), "tools/c@" + digest("c"), digest("e")})
+	e.Swap("tools/c@"+digest("c"), docker.Image{ID: digest("3"), OS: "linux", Arch: "amd64", RepoDigests: []string{"tools/c@" + digest("d")}})
+	e.Add(docker.Image{ID: digest("f"), OS: "linux", Arch: "arm64"})
+	images, err := container.ParseImages([]string{someImage, "tools/a@" + digest("a"), "tools/b@" + digest("b"), "tools/c@" + digest("c"), digest("e"), digest("f")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,7 +287,8 @@ func TestImagesAnnounced(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	for ref, want := range map[string]string{"tools/b@" + digest("b"): "windows", "tools/c@" + digest("c"): "another digest", digest("e"): "does not have it"} {
+	for ref, want := range map[string]string{"tools/b@" + digest("b"): "windows", "tools/c@" + digest("c"): "another digest", digest("e"): "does not have it",
+		digest("f"): `made for "arm64", and the engine runs on "amd64"`} {
 		if err := h.Missing[ref]; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", ref, err, want)
 		}
@@ -298,7 +300,7 @@ func TestPull(t *testing.T) {
 	for _, pull := range []bool{false, true} {
 		e := engine(t)
 		name := "tools/a@sha256:" + strings.Repeat("a", 64)
-		e.Pulls = map[string]docker.Image{name: {ID: "sha256:" + strings.Repeat("1", 64), OS: "linux", RepoDigests: []string{name}}}
+		e.Pulls = map[string]docker.Image{name: {ID: "sha256:" + strings.Repeat("1", 64), OS: "linux", Arch: "amd64", RepoDigests: []string{name}}}
 		var asked atomic.Int64
 		e.Intercept = func(_ http.ResponseWriter, r *http.Request) bool {
 			if r.URL.Path == "/images/create" {

@@ -17,6 +17,7 @@ type Host struct {
 	Missing map[string]error
 
 	engine *docker.Client
+	arch   string // as images name it
 	cpus   int
 	images map[string]Ref // by digest
 }
@@ -29,7 +30,7 @@ func Find(ctx context.Context, socket string, images Images) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{Version: v.Version, Missing: map[string]error{}, engine: engine, images: map[string]Ref{}}
+	h := &Host{Version: v.Version, Missing: map[string]error{}, engine: engine, arch: v.Arch, images: map[string]Ref{}}
 	info, err := engine.Info(ctx)
 	if err == nil {
 		err = fit(info)
@@ -66,7 +67,7 @@ func (h *Host) look(ctx context.Context, ref Ref) (docker.Image, error) {
 	if err != nil {
 		return image, err
 	}
-	if err := ref.is(image); err != nil {
+	if err := ref.is(image, h.arch); err != nil {
 		return image, core.Errorf(core.Corrupt, "image", "%w", err)
 	}
 	return image, nil

@@ -55,9 +55,9 @@ func TestHostileEngine(t *testing.T) {
 	}{
 		"image: flood":          {"GET /images/" + someImage + "/json", flood},
 		"image: cut":            {"GET /images/" + someImage + "/json", cut},
-		"image: another":        {"GET /images/" + someImage + "/json", text(`{"Id":"sha256:x","Os":"linux"}`)},
+		"image: another":        {"GET /images/" + someImage + "/json", text(`{"Id":"sha256:x","Os":"linux","Architecture":"amd64"}`)},
 		"image: a list":         {"GET /images/" + someImage + "/json", text(`[]`)},
-		"image: many volumes":   {"GET /images/" + someImage + "/json", text(`{"Id":"` + someImage + `","Os":"linux","Config":{"Volumes":{` + manyVolumes() + `}}}`)},
+		"image: many volumes":   {"GET /images/" + someImage + "/json", text(`{"Id":"` + someImage + `","Os":"linux","Architecture":"amd64","Config":{"Volumes":{` + manyVolumes() + `}}}`)},
 		"create: no id":         {"POST /containers/create", text(`{}`)},
 		"create: a path":        {"POST /containers/create", text(`{"Id":"../../images/prune"}`)},
 		"create: warns":         {"POST /containers/create", text(`{"Id":"abc","Warnings":["Your kernel does not support swap limit capabilities"]}`)},

@@ -80,8 +80,9 @@ func (r Ref) Runtime() core.TaskType {
 	return Type + "/" + core.TaskType(r.Digest[len(digestPrefix):][:runtimeDigits])
 }
 
-// is reports why an image that an engine has is not the one that r means; nil if it is.
-func (r Ref) is(i docker.Image) error {
+// is reports why an image that an engine has is not the one that r means, or cannot run
+// on a processor of the engine's kind; nil if it is and can.
+func (r Ref) is(i docker.Image, arch string) error {
 	if id, err := ParseRef(i.ID); err != nil || id.Name != "" {
 		return fmt.Errorf("the engine gives it the id %.100q, which is none", i.ID)
 	}
@@ -92,6 +93,8 @@ func (r Ref) is(i docker.Image) error {
 		return errors.New("the engine's image of that name has another digest")
 	case i.OS != "linux":
 		return fmt.Errorf("it is made for %.20q", i.OS)
+	case i.Arch != arch:
+		return fmt.Errorf("it is made for %.20q, and the engine runs on %.20q", i.Arch, arch)
 	case len(i.Config.Volumes) > maxVolumes:
 		return fmt.Errorf("it wants %d volumes; at most %d are covered", len(i.Config.Volumes), maxVolumes)
 	}

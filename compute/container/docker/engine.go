@@ -18,7 +18,6 @@ type Version struct {
 	Version       string `json:"Version"`
 	APIVersion    string `json:"ApiVersion"`
 	MinAPIVersion string `json:"MinAPIVersion"`
-	OS            string `json:"Os"`
 	Arch          string `json:"Arch"`
 }
 
@@ -46,7 +45,6 @@ func minor(version string) (int, bool) {
 
 // Info is what an engine says of its machine and of what it can keep.
 type Info struct {
-	ServerVersion   string   `json:"ServerVersion"`
 	OSType          string   `json:"OSType"`
 	CPUs            int      `json:"NCPU"`
 	Memory          int64    `json:"MemTotal"` // bytes

@@ -17,7 +17,6 @@ type Image struct {
 	RepoDigests []string `json:"RepoDigests"` // "name@sha256:..."
 	OS          string   `json:"Os"`
 	Arch        string   `json:"Architecture"`
-	Size        int64    `json:"Size"`
 	Config      struct {
 		Volumes map[string]struct{} `json:"Volumes"` // what the image wants to be writable
 	} `json:"Config"`

@@ -78,8 +78,8 @@ type volume struct {
 func New(t testing.TB) *Engine {
 	t.Helper()
 	e := &Engine{Socket: filepath.Join(t.TempDir(), "s"), images: map[string]docker.Image{}, containers: map[string]*box{}, volumes: map[string]*volume{},
-		Version: docker.Version{Version: "20.10.24", APIVersion: "1.41", MinAPIVersion: "1.12", OS: "linux", Arch: "amd64"},
-		Info: docker.Info{ServerVersion: "20.10.24", OSType: "linux", CPUs: 4, Memory: 8 << 30, MemoryLimit: true, SwapLimit: true, PidsLimit: true,
+		Version: docker.Version{Version: "20.10.24", APIVersion: "1.41", MinAPIVersion: "1.12", Arch: "amd64"},
+		Info: docker.Info{OSType: "linux", CPUs: 4, Memory: 8 << 30, MemoryLimit: true, SwapLimit: true, PidsLimit: true,
 			CPUQuota: true, SecurityOptions: []string{"name=seccomp,profile=default"}},
 		Program: func(context.Context, Process) Exit { return Exit{} }}
 	l, err := net.Listen("unix", e.Socket)
