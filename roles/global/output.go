@@ -86,7 +86,7 @@ func (c *Coordinator) Listen(ctx context.Context, src Writers, id core.TaskID, q
 	}
 }
 
-// listener hears one task. All but read and poll is called by its owner, who alone
+// listener hears one task. All but ask and poll is called by its owner, who alone
 // touches what is below.
 type listener struct {
 	src    Writers
@@ -100,6 +100,7 @@ type listener struct {
 
 	known   core.OutputCursor
 	reading map[int]bool
+	waiting []int             // subtasks that there was no room for yet
 	told    *core.OutputState // the last one; nil before the first
 	reached time.Time         // when the source answered last
 	ended   time.Time         // when the task was first seen to have ended
@@ -129,9 +130,9 @@ func (l *listener) poll(ctx context.Context) {
 	}
 }
 
-// read asks a subtask for what is behind from, until its run is over or nobody
+// ask asks a subtask for what is behind from, until its run is over or nobody
 // answers for it.
-func (l *listener) read(ctx context.Context, from core.OutputFrom) {
+func (l *listener) ask(ctx context.Context, from core.OutputFrom) {
 	defer func() { <-l.room }()
 	from.Now = !l.q.Follow
 	for last := false; !last; {
@@ -176,6 +177,7 @@ func (l *listener) next(ctx context.Context) (over bool, err error) {
 		if err := l.part(p); err != nil {
 			return false, err
 		}
+		l.begin(ctx)
 		return l.over()
 	case <-ctx.Done():
 		return false, ctx.Err()
@@ -207,12 +209,13 @@ func (l *listener) state(ctx context.Context, s heardState) (over bool, err erro
 		l.ended = time.Now()
 	}
 	l.told = &s.OutputState
-	if running := s.Running; first || l.q.Follow {
+	if first || l.q.Follow {
+		l.waiting = s.Running
 		if l.q.Subtask != nil && !s.Status.Final() { // only so many are named
-			running = []int{*l.q.Subtask}
+			l.waiting = []int{*l.q.Subtask}
 		}
-		l.begin(ctx, running)
 	}
+	l.begin(ctx)
 	return l.over()
 }
 
@@ -228,22 +231,28 @@ func (l *listener) check(s core.OutputState) error {
 	return nil
 }
 
-// begin reads those that run and are not read, as far as there is room.
-func (l *listener) begin(ctx context.Context, running []int) {
-	for _, i := range running {
-		if l.reading[i] || len(l.reading) >= maxReadingOne {
-			continue
+// begin reads those that wait and are not read, as far as there is room.
+func (l *listener) begin(ctx context.Context) {
+	for len(l.waiting) > 0 && len(l.reading) < maxReadingOne {
+		i := l.waiting[0]
+		if !l.reading[i] {
+			select {
+			case l.room <- struct{}{}:
+			default:
+				return
+			}
+			l.read(ctx, i)
 		}
-		select {
-		case l.room <- struct{}{}:
-		default:
-			return
-		}
-		l.reading[i] = true
-		from := l.known[i]
-		from.Subtask = i
-		l.asking.Go(func() { l.read(ctx, from) })
+		l.waiting = l.waiting[1:]
 	}
+}
+
+// read begins to hear a subtask, for which there is room.
+func (l *listener) read(ctx context.Context, i int) {
+	l.reading[i] = true
+	from := l.known[i]
+	from.Subtask = i
+	l.asking.Go(func() { l.ask(ctx, from) })
 }
 
 // part hands on what a subtask wrote.
@@ -291,7 +300,7 @@ func (l *listener) over() (bool, error) {
 	case l.told == nil:
 		return false, nil
 	case !l.q.Follow:
-		return len(l.reading) == 0, nil
+		return len(l.reading)+len(l.waiting) == 0, nil
 	case l.ended.IsZero() || len(l.reading) > 0 && time.Since(l.ended) < lastPatience:
 		return false, nil
 	}

@@ -222,6 +222,27 @@ func TestWhatIsThere(t *testing.T) {
 	})
 }
 
+// TestAllThatIsThere: without following, those that there was no room for come later.
+func TestAllThatIsThere(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		runs := map[int]wrote{}
+		for i := range 50 {
+			runs[i] = wrote{run: 1, text: "x"}
+		}
+		w := newWriters(runs)
+		e := r.listens(w, core.OutputQuery{}, nil)
+		<-e.done
+		for i := range 50 {
+			if n := strings.Count(e.heard()+",", fmt.Sprintf(" %d@0 x,", i)); n != 1 {
+				t.Errorf("subtask %d was heard %d times", i, n)
+			}
+		}
+		if e.err != nil || w.most > maxReadingOne {
+			t.Errorf("%v, %d were asked at once", e.err, w.most)
+		}
+	})
+}
+
 // TestChosen: one subtask and one stream.
 func TestChosen(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
