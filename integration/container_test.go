@@ -26,7 +26,7 @@ func TestContainersOnTheNetwork(t *testing.T) {
 	image := "sha256:" + strings.Repeat("ab", 32)
 	running := make(chan struct{}, 10)
 	e := dockertest.New(t)
-	e.Add(docker.Image{ID: image, OS: "linux"})
+	e.Add(docker.Image{ID: image, OS: "linux", Arch: "amd64"})
 	e.Program = func(ctx context.Context, p dockertest.Process) dockertest.Exit {
 		if slices.Contains(p.Spec.Cmd, "hang") {
 			running <- struct{}{}

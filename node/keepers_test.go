@@ -57,9 +57,12 @@ func TestAddedCoordinatorIsTold(t *testing.T) {
 		}
 		return nil
 	})
-	if n, _ := worker.links.count(); n != 2 {
-		t.Errorf("the worker has %d coordinators", n)
-	}
+	await(t, "the worker's own count of them", func() error { // its side of a link is made last
+		if n, _ := worker.links.count(); n != 2 {
+			return fmt.Errorf("it has %d", n)
+		}
+		return nil
+	})
 }
 
 // TestNamedCoordinators: who is named is tried once, up to the bound, and neither

@@ -82,7 +82,7 @@ func (p *patient) engine() string {
 	e := dockertest.New(p.t)
 	e.Info.SecurityOptions = append(e.Info.SecurityOptions, "name=rootless")
 	for _, d := range []string{"a", "b"} {
-		e.Add(docker.Image{ID: "sha256:" + strings.Repeat(d, 64), OS: "linux"})
+		e.Add(docker.Image{ID: "sha256:" + strings.Repeat(d, 64), OS: "linux", Arch: "amd64"})
 	}
 	return e.Socket
 }
