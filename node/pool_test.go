@@ -35,7 +35,7 @@ func third(t *testing.T, boot *Node) (n *Node, stop func()) {
 // long is a task for a trainer with more memory than a third of one has, in twelve
 // subtasks that take a while.
 func long() core.TaskSpec {
-	numbers := strings.TrimSuffix(strings.Repeat("0.5,", 24_000), ",")
+	numbers := strings.TrimSuffix(strings.Repeat("0.5,", 120_000), ",")
 	operations := strings.Repeat(`"sigmoid",`, 60)
 	return core.TaskSpec{Type: vector.Type, Parallelism: 12, Requirements: core.Requirements{MinTier: core.TierTrainer, MemoryMB: 12 << 10},
 		Data: json.RawMessage(`{"input":[` + numbers + `],"operations":[` + operations + `"max"]}`)}
