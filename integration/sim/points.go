@@ -27,46 +27,55 @@ const (
 // Points returns them in the order in which a job passes them.
 func Points() []Point { return []Point{Accepted, Replicated, Assigned, Ended, Paid} }
 
+// blow is one death at a point: of whom, and when he is dead.
+type blow struct {
+	who  *coordinator // nil until somebody passes
+	dead chan struct{}
+}
+
 // strike has the next coordinator that passes the fault's point die there, and start
 // again when the fault is over.
 func (s *sim) strike(ctx context.Context, f Fault) {
-	struck := make(chan *coordinator, 1)
+	b := &blow{dead: make(chan struct{})}
 	s.mu.Lock()
-	s.armed[f.Point] = struck
+	s.armed[f.Point] = b
 	s.mu.Unlock()
 	wait(ctx, f.For)
 	s.mu.Lock()
-	delete(s.armed, f.Point)
-	s.mu.Unlock()
-	select {
-	case c := <-struck:
-		if err := c.start(); err != nil {
-			s.violated("%s does not start again: %v", c.name, err)
-		}
-		s.mu.Lock()
-		s.downs[c.name] = false
-		s.mu.Unlock()
-	default:
+	if s.armed[f.Point] == b {
+		delete(s.armed, f.Point)
 	}
+	c := b.who
+	s.mu.Unlock()
+	if c == nil {
+		return
+	}
+	<-b.dead
+	if err := c.start(); err != nil {
+		s.violated("%s does not start again: %v", c.name, err)
+	}
+	s.mu.Lock()
+	s.downs[c.name] = false
+	s.mu.Unlock()
 }
 
 // pass is called where a coordinator passes a point, and reports whether it died there.
 func (l *coordLife) pass(p Point) bool {
 	s := l.c.s
 	s.mu.Lock()
-	struck := s.armed[p]
-	if struck == nil || s.downs[l.c.name] || l.c.now() != l {
+	b := s.armed[p]
+	if b == nil || s.downs[l.c.name] || l.c.now() != l {
 		s.mu.Unlock()
 		return false
 	}
 	delete(s.armed, p)
-	s.downs[l.c.name] = true
+	b.who, s.downs[l.c.name] = l.c, true
 	s.struck[p]++
 	s.mu.Unlock()
 	s.logf("%s dies: %s", l.c.name, p)
 	s.hist.Add(history.Event{Kind: history.Hit, Node: l.c.name, Note: string(CrashAt)})
 	l.c.crash(true)
-	struck <- l.c
+	close(b.dead)
 	return true
 }
 

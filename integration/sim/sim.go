@@ -70,14 +70,14 @@ type sim struct {
 	broken    []string
 	cancelled map[core.TaskID]core.TaskState // what a cancellation was answered
 	downs     map[string]bool
-	armed     map[Point]chan *coordinator // who dies there
+	armed     map[Point]*blow
 	struck    map[Point]int
 }
 
 // Run runs a plan. It must be called in a bubble of testing/synctest and leaves no
 // goroutine behind.
 func Run(p Plan, o Options) Report {
-	s := &sim{plan: p, bug: o.Bug, opts: o, cancelled: map[core.TaskID]core.TaskState{}, downs: map[string]bool{}, armed: map[Point]chan *coordinator{}, struck: map[Point]int{}}
+	s := &sim{plan: p, bug: o.Bug, opts: o, cancelled: map[core.TaskID]core.TaskState{}, downs: map[string]bool{}, armed: map[Point]*blow{}, struck: map[Point]int{}}
 	s.begun.Store(time.Now().UnixNano())
 	s.net = newNetwork(rand.New(rand.NewPCG(p.Seed, 1)), p.Slow)
 	s.seen = newLedger(s)

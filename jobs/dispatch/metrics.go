@@ -32,7 +32,7 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tenzro_job_results_total",
 			Help: "Results that arrived, by verdict: accepted, rejected, failed, late."}, []string{"verdict"}),
 		claims: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tenzro_job_claims_total",
-			Help: "Leases that were claimed when a leader changed or a link was made again: made by this worker; adopted, refused by this coordinator."},
+			Help: "Leases that were claimed when a leader changed or a link was made again: made by this worker; adopted, refused, repaid by this coordinator."},
 			[]string{"outcome"}),
 	}
 	if reg == nil {

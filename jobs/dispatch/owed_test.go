@@ -112,17 +112,17 @@ func TestOwedByTheDeposed(t *testing.T) {
 		a.lead(2)
 		w := a.raw(1)
 		u := unit(0)
-		looking, go_ := make(chan struct{}), make(chan struct{})
+		looking, found := make(chan struct{}), make(chan struct{})
 		a.d.Resumed(func(core.NodeID, *wire.JobResult) int64 {
 			close(looking)
-			<-go_
+			<-found
 			return 1
 		})
 		w.send(&wire.Claim{Epoch: 2, Leases: []wire.ClaimedLease{{Lease: 1<<32 + 1, TaskID: u.Task, Attempt: 1, Epoch: 1, InputHash: u.InputHash, Finished: true}}},
 			w.result(1, &wire.JobOffer{Lease: 1<<32 + 1, TaskID: u.Task, Attempt: 1, InputHash: u.InputHash}))
 		<-looking
 		a.d.Retire()
-		close(go_)
+		close(found)
 		silent[*wire.JobReward](w, time.Minute)
 		silent[*wire.LeaseRevoke](w, 0)
 	})

@@ -9,18 +9,25 @@ import (
 	"github.com/tenzro/tenzro/bench/internal/tiny"
 )
 
-// TestJobs: jobs run over HTTP on real workers; what crosses the network is
-// counted, and no job opens a stream or a connection.
-func TestJobs(t *testing.T) {
+// started is a cluster without workers, which ends with the test.
+func started(t *testing.T) *cluster.Cluster {
+	t.Helper()
 	c, err := cluster.Start(t.Context(), cluster.Config{Home: t.TempDir(), Slots: 2, Data: json.RawMessage(tiny.Data), Want: tiny.Result})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
+	return c
+}
+
+// TestJobs: jobs run over HTTP on real workers; what crosses the network is
+// counted, and no job opens a stream or a connection.
+func TestJobs(t *testing.T) {
+	c := started(t)
 	if err := c.Grow(t.Context(), 2); err != nil || c.Workers() != 2 {
 		t.Fatalf("%d workers, %v", c.Workers(), err)
 	}
@@ -49,15 +56,7 @@ func TestJobs(t *testing.T) {
 
 // TestCancels: a job that is cancelled ends on its worker, long before it would.
 func TestCancels(t *testing.T) {
-	c, err := cluster.Start(t.Context(), cluster.Config{Home: t.TempDir(), Slots: 2, Data: json.RawMessage(tiny.Data), Want: tiny.Result})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	c := started(t)
 	if err := c.Grow(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
